@@ -1,0 +1,1 @@
+//! Flux's custom resources as Rust types, and the CRD manifests generated from them.

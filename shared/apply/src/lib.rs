@@ -1,0 +1,1 @@
+//! Server-side apply, inventory, prune, readiness and wait.

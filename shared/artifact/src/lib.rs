@@ -1,0 +1,1 @@
+//! Artifacts, the contract between controllers: pack, digest, store, serve, fetch and unpack.

@@ -1,0 +1,1 @@
+//! Git over HTTP on gix: ls-remote, shallow fetch into a bare mirror, checkout.

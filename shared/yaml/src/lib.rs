@@ -1,0 +1,1 @@
+//! YAML and JSON as Kubernetes, kustomize and Helm read and write them.

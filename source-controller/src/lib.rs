@@ -1,0 +1,1 @@
+//! Turns Git repositories and OCI artifacts into verified artifacts.

@@ -1,0 +1,3 @@
+//! The `source-controller` binary.
+
+fn main() {}

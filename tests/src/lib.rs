@@ -1,0 +1,1 @@
+//! Whole-system tests of Sluice, each against every API server it supports.
