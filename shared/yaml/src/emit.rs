@@ -1,0 +1,385 @@
+//! Values to text, byte for byte as Go's YAML writers print them.
+
+use serde_json::{Map, Number, Value};
+
+use crate::{Schema, Tag, key_order::natural_order, resolve, resolve::classify};
+
+/// How the text is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// Columns after which plain and quoted texts break at the next space; `None` never breaks.
+    pub width: Option<usize>,
+    /// Whether a list under a key is indented by two.
+    pub indent_lists: bool,
+    /// Whether texts of several lines that contain a tab may be blocks.
+    pub tabs_in_blocks: bool,
+}
+
+impl Layout {
+    /// The writer of kustomize, Kubernetes clients and Helm's `toYaml`.
+    pub const KUBERNETES: Self = Self { width: Some(80), indent_lists: false, tabs_in_blocks: false };
+    /// Helm's `toYamlPretty`.
+    pub const PRETTY: Self = Self { width: None, indent_lists: true, tabs_in_blocks: true };
+}
+
+/// Writes a value as kustomize and Kubernetes clients do: keys sorted, lists not indented, ends with a newline.
+#[must_use]
+pub fn to_string(value: &Value) -> String {
+    to_string_with(value, Layout::KUBERNETES)
+}
+
+/// Writes a value in a layout.
+#[must_use]
+pub fn to_string_with(value: &Value, layout: Layout) -> String {
+    let mut out = Writer { out: String::new(), column: 0, layout };
+    match value {
+        Value::Object(map) if !map.is_empty() => out.map(map, 0),
+        Value::Array(items) if !items.is_empty() => out.list(items, 0),
+        scalar => {
+            out.scalar(scalar, 2, Place::Value);
+            out.newline();
+        }
+    }
+    out.out
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// A key on the line of its value.
+    SimpleKey,
+    /// A value, or a key of its own line.
+    Value,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Plain,
+    Single,
+    Double,
+    Literal,
+}
+
+struct Writer {
+    out: String,
+    column: usize,
+    layout: Layout,
+}
+
+impl Writer {
+    fn put(&mut self, c: char) {
+        self.out.push(c);
+        self.column += 1;
+    }
+
+    fn put_str(&mut self, text: &str) {
+        self.out.push_str(text);
+        self.column += text.chars().count();
+    }
+
+    /// Ends the line, unless it is ended already.
+    fn newline(&mut self) {
+        if self.column > 0 || !self.out.ends_with('\n') {
+            self.out.push('\n');
+            self.column = 0;
+        }
+    }
+
+    fn indent(&mut self, indent: usize) {
+        self.newline();
+        self.pad(indent);
+    }
+
+    fn pad(&mut self, indent: usize) {
+        self.out.extend(std::iter::repeat_n(' ', indent));
+        self.column += indent;
+    }
+
+    /// Writes the pairs; the cursor stands where the first key goes, at `indent`.
+    fn map(&mut self, map: &Map<String, Value>, indent: usize) {
+        let mut pairs: Vec<_> = map.iter().collect();
+        pairs.sort_by(|(a, _), (b, _)| natural_order(a, b));
+        for (index, (key, value)) in pairs.into_iter().enumerate() {
+            if index > 0 {
+                self.pad(indent);
+            }
+            if key.len() > 128 || key.contains('\n') {
+                self.put_str("? ");
+                self.text(key, indent + 2, Place::Value);
+                self.indent(indent);
+                self.put(':');
+                self.own_line_value(value, indent);
+            } else {
+                self.text(key, indent + 2, Place::SimpleKey);
+                self.put(':');
+                self.value(value, indent);
+            }
+        }
+    }
+
+    /// Writes what follows `key:`, up to the end of its last line.
+    fn value(&mut self, value: &Value, indent: usize) {
+        match value {
+            Value::Object(map) if !map.is_empty() => {
+                self.indent(indent + 2);
+                self.map(map, indent + 2);
+            }
+            Value::Array(items) if !items.is_empty() => {
+                let indent = if self.layout.indent_lists { indent + 2 } else { indent };
+                self.indent(indent);
+                self.list(items, indent);
+            }
+            scalar => {
+                self.put(' ');
+                self.scalar(scalar, indent + 2, Place::Value);
+                self.newline();
+            }
+        }
+    }
+
+    /// Writes what follows a `:` or `-` that begins its line: collections go on in the same line.
+    fn own_line_value(&mut self, value: &Value, indent: usize) {
+        self.put(' ');
+        match value {
+            Value::Object(map) if !map.is_empty() => self.map(map, indent + 2),
+            Value::Array(items) if !items.is_empty() => self.list(items, indent + 2),
+            scalar => {
+                self.scalar(scalar, indent + 2, Place::Value);
+                self.newline();
+            }
+        }
+    }
+
+    fn list(&mut self, items: &[Value], indent: usize) {
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                self.pad(indent);
+            }
+            self.put('-');
+            self.own_line_value(item, indent);
+        }
+    }
+
+    fn scalar(&mut self, value: &Value, indent: usize, place: Place) {
+        match value {
+            Value::Null => self.put_str("null"),
+            Value::Bool(yes) => self.put_str(if *yes { "true" } else { "false" }),
+            Value::Number(number) => self.put_str(&number_text(number)),
+            Value::String(text) => self.text(text, indent, place),
+            Value::Array(_) => self.put_str("[]"),
+            Value::Object(_) => self.put_str("{}"),
+        }
+    }
+
+    fn text(&mut self, text: &str, indent: usize, place: Place) {
+        match form_of(text, place, self.layout) {
+            Form::Plain => self.flow(text, indent, place, Form::Plain),
+            Form::Single => {
+                self.put('\'');
+                self.flow(text, indent, place, Form::Single);
+                self.put('\'');
+            }
+            Form::Double => self.double(text, indent, place),
+            Form::Literal => self.literal(text, indent),
+        }
+    }
+
+    /// Whether a space at this point becomes a line break.
+    fn breaks_here(&self, place: Place, after_space: bool) -> bool {
+        place == Place::Value && !after_space && self.layout.width.is_some_and(|width| self.column > width)
+    }
+
+    fn flow(&mut self, text: &str, indent: usize, place: Place, form: Form) {
+        let mut after_space = false;
+        let mut chars = text.char_indices().peekable();
+        while let Some((at, c)) = chars.next() {
+            if c == ' ' {
+                let next_is_space = chars.peek().is_some_and(|(_, next)| *next == ' ');
+                let at_edge = form == Form::Single && (at == 0 || chars.peek().is_none());
+                if self.breaks_here(place, after_space) && !next_is_space && !at_edge {
+                    self.indent(indent);
+                } else {
+                    self.put(' ');
+                }
+                after_space = true;
+            } else {
+                if c == '\'' && form == Form::Single {
+                    self.put('\'');
+                }
+                self.put(c);
+                after_space = false;
+            }
+        }
+    }
+
+    fn double(&mut self, text: &str, indent: usize, place: Place) {
+        self.put('"');
+        let mut after_space = false;
+        let mut chars = text.char_indices().peekable();
+        while let Some((at, c)) = chars.next() {
+            if c == ' ' {
+                let last = chars.peek().is_none();
+                if self.breaks_here(place, after_space) && at > 0 && !last {
+                    self.indent(indent);
+                    if chars.peek().is_some_and(|(_, next)| *next == ' ') {
+                        self.put('\\');
+                    }
+                } else {
+                    self.put(' ');
+                }
+                after_space = true;
+                continue;
+            }
+            after_space = false;
+            if is_special(c) || is_break(c) || matches!(c, '"' | '\\') {
+                self.escape(c);
+            } else {
+                self.put(c);
+            }
+        }
+        self.put('"');
+    }
+
+    fn escape(&mut self, c: char) {
+        let code = u32::from(c);
+        let short = match c {
+            '\0' => '0',
+            '\u{7}' => 'a',
+            '\u{8}' => 'b',
+            '\t' => 't',
+            '\n' => 'n',
+            '\u{b}' => 'v',
+            '\u{c}' => 'f',
+            '\r' => 'r',
+            '\u{1b}' => 'e',
+            '"' | '\\' => c,
+            '\u{85}' => 'N',
+            '\u{a0}' => '_',
+            '\u{2028}' => 'L',
+            '\u{2029}' => 'P',
+            _ if code <= 0xff => return self.put_str(&format!("\\x{code:02X}")),
+            _ if code <= 0xffff => return self.put_str(&format!("\\u{code:04X}")),
+            _ => return self.put_str(&format!("\\U{code:08X}")),
+        };
+        self.put('\\');
+        self.put(short);
+    }
+
+    fn literal(&mut self, text: &str, indent: usize) {
+        self.put('|');
+        if text.starts_with([' ', '\n']) {
+            self.put('2');
+        }
+        if !text.ends_with('\n') {
+            self.put('-');
+        } else if text == "\n" || text.ends_with("\n\n") {
+            self.put('+');
+        }
+        self.out.push('\n');
+        self.column = 0;
+        let body = text.strip_suffix('\n');
+        let lines = body.unwrap_or(text).split('\n');
+        let mut first = true;
+        for line in lines {
+            if !first {
+                self.out.push('\n');
+                self.column = 0;
+            }
+            first = false;
+            if !line.is_empty() {
+                self.pad(indent);
+                self.put_str(line);
+            }
+        }
+        self.out.push('\n');
+        self.column = 0;
+    }
+}
+
+fn number_text(number: &Number) -> String {
+    match number.as_f64() {
+        Some(float) if number.is_f64() => resolve::format_float(float),
+        _ => number.to_string(),
+    }
+}
+
+/// Characters that only double quotes can hold.
+fn is_special(c: char) -> bool {
+    !matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
+}
+
+fn is_break(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// Chooses the quotes: the rules of Go's writer.
+fn form_of(text: &str, place: Place, layout: Layout) -> Form {
+    let special = text
+        .chars()
+        .any(|c| (is_special(c) && !(layout.tabs_in_blocks && c == '\t')) || (is_break(c) && c != '\n'));
+    if text.contains('\n') {
+        let block = !special && place == Place::Value && !text.ends_with(' ') && !text.contains(" \n");
+        return if block { Form::Literal } else { Form::Double };
+    }
+    if special || text.contains('\t') || reads_as_other(text) {
+        Form::Double
+    } else if plain_allowed(text) {
+        Form::Plain
+    } else {
+        Form::Single
+    }
+}
+
+/// Whether a reader of any dialect would take the plain text for something else than text.
+fn reads_as_other(text: &str) -> bool {
+    classify(text, Schema::Yaml11) != Tag::Str || is_base60(text)
+}
+
+/// Base 60 numbers of YAML 1.1: `12:30:45`.
+fn is_base60(text: &str) -> bool {
+    let body = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if !body.starts_with(|c: char| c.is_ascii_digit()) {
+        return false;
+    }
+    let (body, fraction) = body.split_once('.').map_or((body, ""), |(body, fraction)| (body, fraction));
+    let mut parts = body.split(':');
+    let number = |s: &str| s.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+    let first = parts.next().is_some_and(number);
+    let mut sixties = 0;
+    let rest = parts.all(|part| {
+        sixties += 1;
+        match part.as_bytes() {
+            [d] => d.is_ascii_digit(),
+            [t, d] => (b'0'..=b'5').contains(t) && d.is_ascii_digit(),
+            _ => false,
+        }
+    });
+    first && rest && sixties > 0 && number(fraction)
+}
+
+fn plain_allowed(text: &str) -> bool {
+    if text.is_empty() || text.starts_with(' ') || text.ends_with(' ') {
+        return false;
+    }
+    if text.starts_with("---") || text.starts_with("...") {
+        return false;
+    }
+    let mut before_blank = true;
+    let mut chars = text.chars().peekable();
+    let mut first = true;
+    while let Some(c) = chars.next() {
+        let after_blank = chars.peek().is_none_or(|next| matches!(next, ' ' | '\t') || is_break(*next));
+        let wrong = match c {
+            ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => first,
+            '#' => first || before_blank,
+            '-' | '?' => first && after_blank,
+            ':' => after_blank,
+            _ => false,
+        };
+        if wrong {
+            return false;
+        }
+        before_blank = matches!(c, ' ' | '\t');
+        first = false;
+    }
+    true
+}

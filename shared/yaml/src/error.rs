@@ -1,0 +1,40 @@
+//! The one error of this crate: a position and Go's text.
+
+/// Why a text is not usable YAML.
+///
+/// `Display` prints what Go's YAML packages print: `yaml: line 2: mapping values are not allowed in this context`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("yaml: {message}")]
+pub struct Error {
+    /// The line of the problem, counted from 1 in the text that was given.
+    pub line: usize,
+    /// What is wrong, in Go's words. May begin with `line N: ` where Go's message does; that number is Go's, which
+    /// differs from [`Error::line`] by one in places.
+    pub message: String,
+}
+
+impl Error {
+    pub(crate) fn new(line: usize, message: impl Into<String>) -> Self {
+        Self { line, message: message.into() }
+    }
+
+    /// An error that Go reports while decoding, after parsing.
+    pub(crate) fn decoding(line: usize, message: impl std::fmt::Display) -> Self {
+        Self { line, message: format!("unmarshal errors:\n  line {line}: {message}") }
+    }
+
+    pub(crate) fn from_scanner(error: &libyaml_safer::Error) -> Self {
+        let context = error.context_mark().map_or(0, |mark| mark.line);
+        let problem = error.problem_mark().map_or(0, |mark| mark.line);
+        // Go shows the context's line if it is not the first, else the problem's; both are 0-based, and only a scanner
+        // error is corrected. Line 0 is not shown at all.
+        let scanner = u64::from(error.kind() == libyaml_safer::ErrorKind::Scanner);
+        let shown = match (context, problem) {
+            (0, 0) => None,
+            (0, line) | (line, _) => Some(line + scanner),
+        };
+        let text = error.problem();
+        let message = shown.map_or_else(|| text.to_owned(), |line| format!("line {line}: {text}"));
+        Self { line: usize::try_from(problem.max(context)).unwrap_or(0) + 1, message }
+    }
+}

@@ -1,0 +1,40 @@
+//! The order in which Go's YAML writers print the keys of a map.
+
+use std::cmp::Ordering;
+
+/// Compares two keys as Go's YAML writers do: `_x, "1", A, a-b, a2, a10, ab`.
+///
+/// Rune by rune; at the first difference letters come after everything else, and runs of digits compare as numbers.
+#[must_use]
+pub fn natural_order(a: &str, b: &str) -> Ordering {
+    // The common case: both differ first in plain letters.
+    let (a_bytes, b_bytes) = (a.as_bytes(), b.as_bytes());
+    let same = a_bytes.iter().zip(b_bytes).take_while(|(x, y)| x == y).count();
+    match (a_bytes.get(same), b_bytes.get(same)) {
+        (None, None) => return Ordering::Equal,
+        (None, _) => return Ordering::Less,
+        (_, None) => return Ordering::Greater,
+        (Some(x), Some(y)) if x.is_ascii_alphabetic() && y.is_ascii_alphabetic() => return x.cmp(y),
+        _ => {}
+    }
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let Some(at) = a.iter().zip(&b).position(|(x, y)| x != y) else { return a.len().cmp(&b.len()) };
+    let (x, y) = (a[at], b[at]);
+    match (x.is_alphabetic(), y.is_alphabetic()) {
+        (true, true) => return x.cmp(&y),
+        (true, false) => return Ordering::Greater,
+        (false, true) => return Ordering::Less,
+        (false, false) => {}
+    }
+    // `a10` and `a2` differ at the second digit of a number only if what stands before is part of it.
+    let mut start = 0;
+    if x == '0' || y == '0' {
+        let before = a[..at].iter().rev().take_while(|c| c.is_ascii_digit());
+        start = i64::from(before.into_iter().any(|c| *c != '0'));
+    }
+    let run = |s: &[char]| {
+        let digits = s[at..].iter().map_while(|c| c.to_digit(10));
+        digits.fold((start, 0), |(n, len), d| (n.wrapping_mul(10).wrapping_add(i64::from(d)), len + 1))
+    };
+    run(&a).cmp(&run(&b)).then(x.cmp(&y))
+}

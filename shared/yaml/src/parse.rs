@@ -1,0 +1,392 @@
+//! Events to nodes: tags, anchors, merges, duplicate keys and limits.
+
+use std::collections::HashMap;
+
+use libyaml_safer::{Event, EventData, Parser, ScalarStyle};
+
+use crate::{Error, Mapping, Node, Scalar, Style, Tag, node, resolve};
+
+/// Which plain scalars are something other than text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Schema {
+    /// What kustomize reads manifests with: `yes`, `on`, `y` are text, dates are points in time.
+    Manifest,
+    /// What Kubernetes clients, Helm and kustomization files are read with: `yes`, `on`, `y` are booleans (as keys,
+    /// too: `true`), dates are text as written.
+    Yaml11,
+}
+
+/// What happens when a key stands twice in one map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Duplicates {
+    /// An error with both lines.
+    Refuse,
+    /// The last one counts, as in kustomization files and Helm values.
+    LastWins,
+}
+
+/// Bounds on one text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Levels of nesting, also through aliases.
+    pub depth: usize,
+    /// Bytes that all aliases of one document may add.
+    pub alias_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { depth: 256, alias_bytes: 64 << 20 }
+    }
+}
+
+/// Reads text into nodes.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader {
+    /// How plain scalars are understood.
+    pub schema: Schema,
+    /// What happens with duplicate keys.
+    pub duplicates: Duplicates,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+impl Reader {
+    /// Reads as kustomize reads manifests; duplicate keys are errors.
+    #[must_use]
+    pub fn manifest() -> Self {
+        Self { schema: Schema::Manifest, duplicates: Duplicates::Refuse, limits: Limits::default() }
+    }
+
+    /// Reads as Kubernetes clients do; duplicate keys are errors.
+    #[must_use]
+    pub fn yaml11() -> Self {
+        Self { schema: Schema::Yaml11, duplicates: Duplicates::Refuse, limits: Limits::default() }
+    }
+
+    /// Lets the last of several equal keys win.
+    #[must_use]
+    pub fn last_wins(mut self) -> Self {
+        self.duplicates = Duplicates::LastWins;
+        self
+    }
+
+    /// Reads the first document of `text` and ignores what follows it; `None` if there is none.
+    ///
+    /// # Errors
+    /// Anything that is not YAML up to the end of that document.
+    pub fn first(&self, text: &str) -> Result<Option<Node>, Error> {
+        let mut input = text.as_bytes();
+        let mut parser = Parser::new();
+        parser.set_input_string(&mut input);
+        let mut builder = Builder {
+            reader: self,
+            frames: Vec::new(),
+            anchors: HashMap::new(),
+            root: None,
+            budget: Budget::default(),
+        };
+        loop {
+            let event = parser.parse().map_err(|error| Error::from_scanner(&error))?;
+            match event.data {
+                EventData::StreamEnd | EventData::DocumentEnd { .. } => return Ok(builder.root),
+                EventData::StreamStart { .. } | EventData::DocumentStart { .. } => {}
+                _ => builder.event(event)?,
+            }
+        }
+    }
+}
+
+/// How much was read, and how much of it came from aliases.
+#[derive(Default, Clone, Copy)]
+struct Budget {
+    nodes: usize,
+    alias_nodes: usize,
+    alias_bytes: usize,
+}
+
+/// Nodes, bytes and levels of a subtree.
+#[derive(Default, Clone, Copy)]
+struct Size {
+    nodes: usize,
+    bytes: usize,
+    depth: usize,
+}
+
+enum Anchored {
+    /// The node is still being read: an alias to it would contain itself.
+    Open,
+    Done(Node, Size),
+}
+
+struct Frame {
+    anchor: Option<String>,
+    size: Size,
+    content: Content,
+}
+
+enum Content {
+    Seq(Vec<Node>),
+    Map(MapFrame),
+}
+
+#[derive(Default)]
+struct MapFrame {
+    map: Mapping,
+    /// Line of each key, by key: for duplicates.
+    lines: HashMap<String, usize>,
+    /// The key whose value comes next.
+    key: Option<Key>,
+    /// The values of `<<`.
+    merges: Vec<Node>,
+}
+
+struct Key {
+    text: String,
+    line: usize,
+    merge: bool,
+}
+
+struct Builder<'r> {
+    reader: &'r Reader,
+    frames: Vec<Frame>,
+    anchors: HashMap<String, Anchored>,
+    root: Option<Node>,
+    budget: Budget,
+}
+
+impl Builder<'_> {
+    fn event(&mut self, event: Event) -> Result<(), Error> {
+        let line = usize::try_from(event.start_mark.line).unwrap_or(usize::MAX - 1) + 1;
+        match event.data {
+            EventData::Scalar { anchor, tag, value, style, .. } => {
+                self.scalar(line, anchor, tag, value, style)
+            }
+            EventData::Alias { anchor } => self.alias(line, &anchor),
+            EventData::SequenceStart { anchor, .. } => self.open(line, anchor, Content::Seq(Vec::new())),
+            EventData::MappingStart { anchor, .. } => {
+                self.open(line, anchor, Content::Map(MapFrame::default()))
+            }
+            EventData::SequenceEnd | EventData::MappingEnd => self.close(line),
+            _ => Ok(()),
+        }
+    }
+
+    fn open(&mut self, line: usize, anchor: Option<String>, content: Content) -> Result<(), Error> {
+        let depth = self.frames.len() + 1;
+        if depth > self.reader.limits.depth {
+            return Err(Error::new(line, format!("exceeded max depth of {}", self.reader.limits.depth)));
+        }
+        if let Some(anchor) = &anchor {
+            self.anchors.insert(anchor.clone(), Anchored::Open);
+        }
+        self.frames.push(Frame { anchor, size: Size { nodes: 1, bytes: 64, depth: 1 }, content });
+        Ok(())
+    }
+
+    fn close(&mut self, line: usize) -> Result<(), Error> {
+        let Some(frame) = self.frames.pop() else { return Ok(()) };
+        let node = match frame.content {
+            Content::Seq(items) => Node::Seq(items),
+            Content::Map(content) => Node::Map(merged(content, line)?),
+        };
+        self.finish(line, frame.anchor, node, frame.size)
+    }
+
+    fn scalar(
+        &mut self,
+        line: usize,
+        anchor: Option<String>,
+        tag: Option<String>,
+        text: String,
+        style: ScalarStyle,
+    ) -> Result<(), Error> {
+        let plain = style == ScalarStyle::Plain;
+        let style = if plain { Style::Plain } else { Style::Quoted };
+        if self.wants_key() {
+            let merge = plain && tag.is_none() && text == "<<";
+            return self.key(line, anchor, text, style, merge);
+        }
+        let scalar = self.tagged(line, tag.as_deref(), text, style)?;
+        let size = Size { nodes: 1, bytes: 64 + scalar.text.len(), depth: 0 };
+        self.finish(line, anchor, Node::Scalar(scalar), size)
+    }
+
+    fn tagged(&self, line: usize, tag: Option<&str>, text: String, style: Style) -> Result<Scalar, Error> {
+        let implied =
+            if style == Style::Plain { resolve::classify(&text, self.reader.schema) } else { Tag::Str };
+        let Some(tag) = tag else { return Ok(Scalar { text, tag: implied, style }) };
+        let wanted = match tag.strip_prefix("tag:yaml.org,2002:") {
+            Some("null") => Tag::Null,
+            Some("bool") => Tag::Bool,
+            Some("int") => Tag::Int,
+            Some("float") => Tag::Float,
+            Some("timestamp") => Tag::Timestamp,
+            Some("binary") => {
+                let text = binary(&text)
+                    .ok_or_else(|| Error::new(line, "!!binary value contains invalid base64 data"))?;
+                return Ok(Scalar { text, tag: Tag::Str, style: Style::Quoted });
+            }
+            _ => Tag::Str,
+        };
+        let actual = resolve::classify(&text, self.reader.schema);
+        let fits = wanted == Tag::Str || wanted == actual || (wanted == Tag::Float && actual == Tag::Int);
+        if !fits {
+            return Err(Error::new(
+                line,
+                format!("cannot decode {} `{text}` as a {}", actual.name(), wanted.name()),
+            ));
+        }
+        // A tagged text stays a text even where its plain form would read as something else.
+        Ok(Scalar { text, tag: wanted, style: if wanted == Tag::Str { Style::Quoted } else { style } })
+    }
+
+    fn wants_key(&self) -> bool {
+        matches!(self.frames.last(), Some(Frame { content: Content::Map(MapFrame { key: None, .. }), .. }))
+    }
+
+    fn key(
+        &mut self,
+        line: usize,
+        anchor: Option<String>,
+        text: String,
+        style: Style,
+        merge: bool,
+    ) -> Result<(), Error> {
+        let text =
+            if self.reader.schema == Schema::Yaml11 && style == Style::Plain { json_key(text) } else { text };
+        if let Some(anchor) = anchor {
+            let size = Size { nodes: 1, bytes: 64 + text.len(), depth: 0 };
+            self.anchors.insert(
+                anchor,
+                Anchored::Done(Node::Scalar(Scalar { text: text.clone(), tag: Tag::Str, style }), size),
+            );
+        }
+        if let Some(Frame { content: Content::Map(frame), size, .. }) = self.frames.last_mut() {
+            size.bytes += text.len();
+            frame.key = Some(Key { text, line, merge });
+        }
+        Ok(())
+    }
+
+    fn alias(&mut self, line: usize, anchor: &str) -> Result<(), Error> {
+        let (node, size) = match self.anchors.get(anchor) {
+            None => return Err(Error::new(line, format!("unknown anchor '{anchor}' referenced"))),
+            Some(Anchored::Open) => {
+                return Err(Error::new(line, format!("anchor '{anchor}' value contains itself")));
+            }
+            Some(Anchored::Done(node, size)) => (node, *size),
+        };
+        self.budget.alias_nodes += size.nodes;
+        self.budget.alias_bytes += size.bytes;
+        if self.budget.alias_bytes > self.reader.limits.alias_bytes || excessive(self.budget, size.nodes) {
+            return Err(Error::new(line, "document contains excessive aliasing"));
+        }
+        if self.frames.len() + size.depth > self.reader.limits.depth {
+            return Err(Error::new(line, format!("exceeded max depth of {}", self.reader.limits.depth)));
+        }
+        let node = node.clone();
+        if self.wants_key() {
+            return match node {
+                Node::Scalar(scalar) => self.key(line, None, scalar.text, scalar.style, false),
+                _ => Err(Error::new(line, "invalid map key: a map or list cannot be a key")),
+            };
+        }
+        self.finish(line, None, node, size)
+    }
+
+    /// Puts a complete node into what it is part of.
+    fn finish(&mut self, line: usize, anchor: Option<String>, node: Node, size: Size) -> Result<(), Error> {
+        self.budget.nodes += 1;
+        if let Some(anchor) = anchor {
+            self.anchors.insert(anchor, Anchored::Done(node.clone(), size));
+        }
+        let Some(parent) = self.frames.last_mut() else {
+            self.root = Some(node);
+            return Ok(());
+        };
+        parent.size.nodes += size.nodes;
+        parent.size.bytes += size.bytes;
+        parent.size.depth = parent.size.depth.max(size.depth + 1);
+        let frame = match &mut parent.content {
+            Content::Seq(items) => {
+                items.push(node);
+                return Ok(());
+            }
+            Content::Map(frame) => frame,
+        };
+        let Some(key) = frame.key.take() else {
+            return Err(Error::new(line, "invalid map key: a map or list cannot be a key"));
+        };
+        if key.merge {
+            if !frame.merges.is_empty() && self.reader.duplicates == Duplicates::Refuse {
+                return Err(Error::new(key.line, "duplicate merge key"));
+            }
+            frame.merges.push(node);
+            return Ok(());
+        }
+        match frame.lines.insert(key.text.clone(), key.line) {
+            None => frame.map.push(key.text, node),
+            Some(_) if self.reader.duplicates == Duplicates::LastWins => frame.map.insert(key.text, node),
+            Some(first) => {
+                let message = format!("mapping key \"{}\" already defined at line {first}", key.text);
+                return Err(Error::decoding(key.line, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Go's test for alias bombs: many nodes, nearly all of them out of aliases.
+fn excessive(budget: Budget, adding: usize) -> bool {
+    let total = budget.nodes + budget.alias_nodes;
+    let allowed = if total <= 400_000 {
+        0.99
+    } else if total >= 4_000_000 {
+        0.10
+    } else {
+        #[expect(clippy::cast_precision_loss, reason = "a ratio needs no precision")]
+        let above = (total - 400_000) as f64 / 3_600_000.0;
+        0.99 - 0.89 * above
+    };
+    #[expect(clippy::cast_precision_loss, reason = "a ratio needs no precision")]
+    let ratio = budget.alias_nodes as f64 / total as f64;
+    adding > 0 && budget.alias_nodes > 100 && total > 1000 && ratio > allowed
+}
+
+/// Applies the `<<` values: own keys win, then earlier ones.
+fn merged(frame: MapFrame, line: usize) -> Result<Mapping, Error> {
+    const WRONG: &str = "map merge requires map or sequence of maps as the value";
+    let MapFrame { mut map, merges, .. } = frame;
+    for merge in merges {
+        let sources = match merge {
+            Node::Seq(items) => items,
+            one => vec![one],
+        };
+        for source in sources {
+            let Node::Map(source) = source else { return Err(Error::new(line, WRONG)) };
+            for (key, value) in source {
+                if !map.contains_key(&key) {
+                    map.push(key, value);
+                }
+            }
+        }
+    }
+    Ok(map)
+}
+
+/// A plain key as JSON has it: `0x10` is `16`, `yes` is `true`.
+fn json_key(text: String) -> String {
+    match resolve::classify(&text, Schema::Yaml11) {
+        Tag::Bool => resolve::bool_of(&text).map_or(text, |yes| yes.to_string()),
+        Tag::Int | Tag::Float => {
+            let scalar = Scalar { tag: Tag::Float, style: Style::Plain, text };
+            scalar.to_value().map_or(scalar.text, |value| value.to_string())
+        }
+        _ => text,
+    }
+}
+
+fn binary(text: &str) -> Option<String> {
+    node::decode_base64(text).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
