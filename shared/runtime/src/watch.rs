@@ -1,0 +1,219 @@
+//! Watches of other kinds: what a controller depends on but does not own.
+
+use crate::controller::Key;
+use futures::StreamExt;
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::WatchStreamExt;
+use kube::{Api, Resource};
+use parking_lot::RwLock;
+use serde::de::DeserializeOwned;
+use std::collections::{HashMap, HashSet};
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+/// A change that a watch saw.
+#[derive(Debug)]
+pub enum Change<'a, S> {
+    /// An object that was not known: created, or part of the first list.
+    Appeared {
+        /// Which object.
+        key: &'a Key,
+        /// What is remembered of it.
+        new: &'a S,
+        /// Whether it is part of the first list after the start.
+        first_list: bool,
+    },
+    /// What is remembered of an object changed.
+    Changed {
+        /// Which object.
+        key: &'a Key,
+        /// What was remembered.
+        old: &'a S,
+        /// What is remembered now.
+        new: &'a S,
+    },
+    /// An object is gone.
+    Gone {
+        /// Which object.
+        key: &'a Key,
+        /// What was remembered.
+        old: &'a S,
+    },
+}
+
+/// What is remembered of the objects of a watched kind: a small projection, not the objects. Cheap to clone.
+pub struct Watched<S> {
+    known: Arc<RwLock<HashMap<Key, S>>>,
+    synced: CancellationToken,
+}
+
+impl<S> Clone for Watched<S> {
+    fn clone(&self) -> Self {
+        Self { known: self.known.clone(), synced: self.synced.clone() }
+    }
+}
+
+impl<S> Default for Watched<S> {
+    fn default() -> Self {
+        Self { known: Arc::default(), synced: CancellationToken::new() }
+    }
+}
+
+impl<S> Debug for Watched<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watched").field("objects", &self.known.read().len()).finish_non_exhaustive()
+    }
+}
+
+impl<S: Clone + PartialEq> Watched<S> {
+    /// What is remembered of an object; `None` if there is no such object (or the first list is not in yet).
+    pub fn get(&self, key: &Key) -> Option<S> {
+        self.known.read().get(key).cloned()
+    }
+
+    /// Whether the first list is in.
+    pub fn is_synced(&self) -> bool {
+        self.synced.is_cancelled()
+    }
+
+    /// Waits for the first list.
+    pub async fn synced(&self) {
+        self.synced.cancelled().await;
+    }
+
+    /// Watches until `shutdown`, remembers `project` of each object and reports differences.
+    ///
+    /// API errors are retried without end, and logged. With `K` = `PartialObjectMeta<…>` only metadata is transferred.
+    pub async fn run<K>(
+        &self,
+        api: Api<K>,
+        config: watcher::Config,
+        project: impl Fn(&K) -> S,
+        changed: impl FnMut(Change<'_, S>),
+        shutdown: CancellationToken,
+    ) where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+    {
+        let stream = watcher::watcher(api, config).backoff(backoff());
+        let kind = K::kind(&());
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = self.follow(stream, &kind, project, changed) => {}
+        }
+    }
+
+    async fn follow<O: Resource>(
+        &self,
+        stream: impl futures::Stream<Item = Result<Event<O>, watcher::Error>>,
+        kind: &str,
+        project: impl Fn(&O) -> S,
+        mut changed: impl FnMut(Change<'_, S>),
+    ) {
+        let mut stream = std::pin::pin!(stream);
+        let mut unlisted: HashSet<Key> = HashSet::new();
+        while let Some(event) = stream.next().await {
+            match event {
+                Ok(Event::Init) => unlisted = self.known.read().keys().cloned().collect(),
+                Ok(Event::InitApply(object)) => {
+                    let key = Key::of(&object);
+                    unlisted.remove(&key);
+                    self.set(key, project(&object), &mut changed);
+                }
+                Ok(Event::InitDone) => {
+                    for key in unlisted.drain() {
+                        self.unset(&key, &mut changed);
+                    }
+                    self.synced.cancel();
+                }
+                Ok(Event::Apply(object)) => self.set(Key::of(&object), project(&object), &mut changed),
+                Ok(Event::Delete(object)) => self.unset(&Key::of(&object), &mut changed),
+                Err(err) => log_error(kind, &err),
+            }
+        }
+    }
+
+    fn set(&self, key: Key, new: S, changed: &mut impl FnMut(Change<'_, S>)) {
+        let old = self.known.write().insert(key.clone(), new.clone());
+        match old {
+            Some(old) if old == new => {}
+            Some(old) => changed(Change::Changed { key: &key, old: &old, new: &new }),
+            None => changed(Change::Appeared { key: &key, new: &new, first_list: !self.is_synced() }),
+        }
+    }
+
+    fn unset(&self, key: &Key, changed: &mut impl FnMut(Change<'_, S>)) {
+        let old = self.known.write().remove(key);
+        if let Some(old) = old {
+            changed(Change::Gone { key, old: &old });
+        }
+    }
+}
+
+/// An index from what objects refer to, to the objects: `related.of(&source)` answers "who uses this?".
+#[derive(Debug)]
+pub struct Index<T> {
+    forward: HashMap<Key, Vec<T>>,
+    backward: HashMap<T, HashSet<Key>>,
+}
+
+impl<T> Default for Index<T> {
+    fn default() -> Self {
+        Self { forward: HashMap::new(), backward: HashMap::new() }
+    }
+}
+
+impl<T: Hash + Eq + Clone> Index<T> {
+    /// Replaces what an object refers to.
+    pub fn set(&mut self, key: &Key, refers_to: Vec<T>) {
+        self.remove(key);
+        for target in &refers_to {
+            self.backward.entry(target.clone()).or_default().insert(key.clone());
+        }
+        if !refers_to.is_empty() {
+            self.forward.insert(key.clone(), refers_to);
+        }
+    }
+
+    /// Forgets an object.
+    pub fn remove(&mut self, key: &Key) {
+        for target in self.forward.remove(key).unwrap_or_default() {
+            if let Some(keys) = self.backward.get_mut(&target) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.backward.remove(&target);
+                }
+            }
+        }
+    }
+
+    /// The objects that refer to `target`, sorted.
+    pub fn of(&self, target: &T) -> Vec<Key> {
+        let mut keys: Vec<Key> = self.backward.get(target).into_iter().flatten().cloned().collect();
+        keys.sort();
+        keys
+    }
+}
+
+/// Delay between tries of a watch: 0.8 s doubling to 30 s, with jitter.
+pub(crate) fn backoff() -> impl Backoff {
+    watcher::DefaultBackoff::default()
+}
+
+/// Logs why a watch is tried again. A lost connection and an expired version are routine.
+pub(crate) fn log_error(kind: &str, err: &watcher::Error) {
+    match err {
+        watcher::Error::WatchError(status) if status.code == 410 => {
+            debug!(kind, "watch expired, listing again");
+        }
+        watcher::Error::WatchFailed(_) => debug!(kind, error = %crate::telemetry::chain(err), "watch broke off"),
+        _ => warn!(kind, error = %crate::telemetry::chain(err), "cannot watch, trying again"),
+    }
+}
+
+/// How long a caller should wait at most for first lists before it says what is missing.
+pub const SYNC_TIMEOUT: Duration = Duration::from_secs(120);
