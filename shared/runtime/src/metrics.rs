@@ -204,7 +204,7 @@ impl Metrics {
 /// `count` bounds from `min` to `max`, each the same factor above the one before (Prometheus' ExponentialBucketsRange).
 fn range(min: f64, max: f64, count: i32) -> Vec<f64> {
     let factor = (max / min).powf(1.0 / f64::from(count - 1));
-    (0..count).map(|i| min * factor.powi(i)).collect()
+    (0..count - 1).map(|i| min * factor.powi(i)).chain([max]).collect()
 }
 
 /// How a pass ended, as the metrics name it.
