@@ -90,6 +90,11 @@ impl Reader {
             let event = parser.parse().map_err(|error| Error::from_scanner(&error))?;
             match event.data {
                 EventData::StreamEnd | EventData::DocumentEnd { .. } => return Ok(builder.root),
+                EventData::DocumentStart { version_directive: Some(version), .. }
+                    if (version.major, version.minor) != (1, 1) =>
+                {
+                    return Err(Error::new(1, "found incompatible YAML document"));
+                }
                 EventData::StreamStart { .. } | EventData::DocumentStart { .. } => {}
                 _ => builder.event(event)?,
             }
