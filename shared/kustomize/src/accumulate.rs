@@ -16,7 +16,7 @@ use crate::options::Options;
 use crate::patch::Patch;
 use crate::resource::{Resource, finish_annotations};
 use crate::transform::{self, Affix, Subjects};
-use crate::{order, read, references};
+use crate::{order, plugin, read, references, replacement};
 
 /// Builds `dir`, with `given` in place of its kustomization file.
 pub(crate) fn build(
@@ -34,7 +34,7 @@ pub(crate) fn build(
     let metadata = BuildMetadata::new(&layer.file.build_metadata);
     let build = Build { files, options, start, metadata };
     let mut whole = build.accumulate(&layer, Accumulator::new())?;
-    hash_names(&mut whole.objects)?;
+    plugin::hash_names(&mut whole.objects)?;
     references::fix(&mut whole.objects, &whole.config)?;
     let mut objects = build.finish(whole.objects)?;
     order::sort(&mut objects, layer.file.sort_options.as_ref(), options.order)?;
@@ -44,16 +44,6 @@ pub(crate) fn build(
 /// The objects of a manifest file.
 pub(crate) fn read_objects(bytes: &[u8]) -> Result<Vec<Value>> {
     read::objects(bytes, "")?.into_iter().map(Resource::into_value).collect()
-}
-
-/// Adds the content hash to the names that want one.
-fn hash_names(objects: &mut Objects) -> Result<()> {
-    for resource in objects.items_mut().iter_mut().filter(|resource| resource.needs_hash) {
-        let name = format!("{}-{}", resource.name(), generate::suffix(resource)?);
-        resource.remember();
-        resource.set_name(&name);
-    }
-    Ok(())
 }
 
 /// What one build needs everywhere.
@@ -130,13 +120,10 @@ impl Layer {
         let fields = [
             ("helmCharts", !file.helm_charts.is_empty()),
             ("helmChartInflationGenerator", !file.helm_chart_inflation_generator.is_empty()),
-            ("generators", !file.generators.is_empty()),
-            ("transformers", !file.transformers.is_empty()),
             ("validators", !file.validators.is_empty()),
             ("crds", !file.crds.is_empty()),
             ("openapi", !file.openapi.is_empty()),
             ("vars", !file.vars.is_empty()),
-            ("replacements", !file.replacements.is_empty()),
         ];
         match fields.iter().find(|(_, used)| *used) {
             None => Ok(()),
@@ -275,7 +262,40 @@ impl Build<'_> {
             let pairs = generate::load(&self.files, dir, &args.sources)?;
             absorb(generate::secret(args, pairs, global)?, "SecretGenerator")?;
         }
+        for config in self.configs(layer, &file.generators).within(|| "loading generator plugins".into())? {
+            let mut generated = plugin::generator(&self.files, dir, &config)?;
+            if self.metadata.origins {
+                generated.resource.origin = Some(plugin::origin(&self.config_file(layer, &config), &config));
+            }
+            generate::absorb(&mut acc.objects, generated, self.options.limits.objects)
+                .within(|| format!("merging from generator {}", config.kind()))?;
+        }
         Ok(())
+    }
+
+    /// The configuration objects of `generators` or `transformers`: inline, in files, or of a kustomization.
+    fn configs(&self, layer: &Layer, entries: &[String]) -> Result<Vec<Resource>> {
+        let mut acc = Accumulator::new();
+        for entry in entries {
+            let inline = read::objects(entry.as_bytes(), "").ok().filter(|objects| !objects.is_empty());
+            match inline {
+                Some(objects) => {
+                    for object in objects {
+                        acc.objects.append(object, self.options.limits.objects)?;
+                    }
+                }
+                None => self.resource(layer, entry, &mut acc)?,
+            }
+        }
+        Ok(acc.objects.into_vec())
+    }
+
+    /// The file that a configuration object stands in: its own, or the kustomization for an inline one.
+    fn config_file(&self, layer: &Layer, config: &Resource) -> String {
+        match &*config.place.file {
+            "" => self.configured_in(layer),
+            file => self.relative(&layer.dir().join(file)),
+        }
     }
 
     /// The transformers in kustomize's fixed order. Everything is read before the first one runs.
@@ -287,6 +307,10 @@ impl Build<'_> {
         let patches = read_all(&file.patches, |entry| Patch::new(&self.files, dir, entry))?;
         let json6902 = read_all(&file.patches_json6902, |entry| Patch::json6902(&self.files, dir, entry))?;
         let label_specs = read_all(&file.labels, |entry| transform::label_specs(entry, &config))?;
+
+        let replacements = replacement::load(&self.files, dir, &file.replacements)?;
+        let configs = self.configs(layer, &file.transformers)?;
+        let plugins = read_all(&configs, |config| plugin::transformer(&self.files, dir, config))?;
 
         let objects = &mut acc.objects;
         if !strategic.is_empty() {
@@ -313,8 +337,10 @@ impl Build<'_> {
             transform::labels(objects, &entry.pairs, specs)?;
             self.done(layer, "LabelTransformer", objects);
         }
-        transform::labels(objects, &file.common_labels, &config.common_labels)?;
-        self.done(layer, "LabelTransformer", objects);
+        if !file.labels.is_empty() || !file.common_labels.is_empty() {
+            transform::labels(objects, &file.common_labels, &config.common_labels)?;
+            self.done(layer, "LabelTransformer", objects);
+        }
         if !file.common_annotations.is_empty() {
             transform::annotations(objects, &file.common_annotations, &config.common_annotations)?;
             self.done(layer, "AnnotationsTransformer", objects);
@@ -331,14 +357,25 @@ impl Build<'_> {
             transform::images(objects, entry, &config.images)?;
             self.done(layer, "ImageTagTransformer", objects);
         }
+        if !replacements.is_empty() {
+            replacement::replacements(objects, &replacements)?;
+            self.done(layer, "ReplacementTransformer", objects);
+        }
+        for (transformer, config) in plugins.iter().zip(&configs) {
+            transformer.apply(objects)?;
+            self.record(plugin::origin(&self.config_file(layer, config), config), objects);
+        }
         Ok(())
     }
 
     /// After a transformer: empty objects go, and the others remember it if asked to.
     fn done(&self, layer: &Layer, transformer: &str, objects: &mut Objects) {
+        self.record(Arc::new(Origin::built_in(&self.configured_in(layer), transformer)), objects);
+    }
+
+    fn record(&self, record: Arc<Origin>, objects: &mut Objects) {
         objects.drop_empty();
         if self.metadata.transformations {
-            let record = Arc::new(Origin::built_in(&self.configured_in(layer), transformer));
             for object in objects.items_mut() {
                 object.transformations.push(Arc::clone(&record));
             }
@@ -351,7 +388,7 @@ impl Build<'_> {
 
     /// A path relative to the directory that is built.
     fn relative(&self, path: &Path) -> String {
-        let path: PathBuf = path.components().collect();
+        let path = crate::loader::clean(path);
         let mut up = 0;
         let mut base = self.start.as_path();
         loop {

@@ -177,7 +177,7 @@ impl<'a> Files<'a> {
 }
 
 /// Removes `.` and `..` textually.
-fn clean(path: &Path) -> PathBuf {
+pub(crate) fn clean(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for component in path.components() {
         match component {

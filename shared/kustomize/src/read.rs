@@ -37,7 +37,8 @@ pub(crate) fn objects(bytes: &[u8], file: &str) -> Result<Vec<Resource>> {
         BuildError::new(ErrorKind::Malformed, format!("MalformedYAMLError: {error}{}", in_file(line)))
     };
     let text = text_of(bytes).map_err(|error| malformed(&error, 1))?;
-    let parts = split_documents(&text).map_err(|error| malformed(&error.message, 1))?;
+    let parts =
+        split_documents(&text).map_err(|error| BuildError::new(ErrorKind::Malformed, error.message))?;
     let mut documents = Vec::new();
     for part in parts {
         let node = Reader::manifest().first(part.text).map_err(|error| malformed(&error, part.line))?;

@@ -253,9 +253,6 @@ pub(crate) fn finish_annotations(resource: &mut Resource) {
         map.retain(|key, _| !is_internal(key));
         for (_, value) in map.iter_mut() {
             if let Node::Scalar(scalar) = value {
-                if scalar.tag == Tag::Null {
-                    scalar.text = "null".into();
-                }
                 scalar.tag = Tag::Str;
             }
         }

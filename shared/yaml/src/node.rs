@@ -42,6 +42,9 @@ pub enum Style {
     /// Without quotes.
     #[default]
     Plain,
+    /// Without quotes, inside `{}` or `[]`. kustomize writes nodes out and reads them again in between; there, a plain
+    /// scalar that flow style cannot hold gets quotes: an empty one becomes a text, and so does a point in time.
+    Flow,
     /// In quotes or as a block: text, whatever it looks like.
     Quoted,
 }
@@ -77,6 +80,12 @@ impl Scalar {
     /// # Errors
     /// The reason in Go's words if the text does not fit the tag or has no JSON form (`.inf`).
     pub fn to_value(&self) -> Result<Value, String> {
+        if self.style == Style::Flow
+            && (self.tag == Tag::Null && self.text.is_empty()
+                || self.tag == Tag::Timestamp && self.text.contains(':'))
+        {
+            return Ok(Value::String(self.text.clone()));
+        }
         let undecodable = || format!("cannot decode !!str `{}` as a {}", self.text, self.tag.name());
         Ok(match self.tag {
             Tag::Null => Value::Null,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use libyaml_safer::{Event, EventData, Parser, ScalarStyle};
+use libyaml_safer::{Event, EventData, MappingStyle, Parser, ScalarStyle, SequenceStyle};
 
 use crate::{Error, Mapping, Node, Scalar, Style, Tag, node, resolve};
 
@@ -128,6 +128,8 @@ struct Frame {
     anchor: Option<String>,
     size: Size,
     content: Content,
+    /// Whether it is inside `{}` or `[]`.
+    flow: bool,
 }
 
 enum Content {
@@ -168,16 +170,27 @@ impl Builder<'_> {
                 self.scalar(line, anchor, tag, value, style)
             }
             EventData::Alias { anchor } => self.alias(line, &anchor),
-            EventData::SequenceStart { anchor, .. } => self.open(line, anchor, Content::Seq(Vec::new())),
-            EventData::MappingStart { anchor, .. } => {
-                self.open(line, anchor, Content::Map(MapFrame::default()))
+            EventData::SequenceStart { anchor, style, .. } => {
+                let flow = style == SequenceStyle::Flow;
+                self.open(line, anchor, Content::Seq(Vec::new()), flow)
+            }
+            EventData::MappingStart { anchor, style, .. } => {
+                let flow = style == MappingStyle::Flow;
+                self.open(line, anchor, Content::Map(MapFrame::default()), flow)
             }
             EventData::SequenceEnd | EventData::MappingEnd => self.close(line),
             _ => Ok(()),
         }
     }
 
-    fn open(&mut self, line: usize, anchor: Option<String>, content: Content) -> Result<(), Error> {
+    fn open(
+        &mut self,
+        line: usize,
+        anchor: Option<String>,
+        content: Content,
+        flow: bool,
+    ) -> Result<(), Error> {
+        let flow = flow || self.frames.last().is_some_and(|frame| frame.flow);
         let depth = self.frames.len() + 1;
         if depth > self.reader.limits.depth {
             return Err(Error::new(line, format!("exceeded max depth of {}", self.reader.limits.depth)));
@@ -185,7 +198,7 @@ impl Builder<'_> {
         if let Some(anchor) = &anchor {
             self.anchors.insert(anchor.clone(), Anchored::Open);
         }
-        self.frames.push(Frame { anchor, size: Size { nodes: 1, bytes: 64, depth: 1 }, content });
+        self.frames.push(Frame { anchor, size: Size { nodes: 1, bytes: 64, depth: 1 }, content, flow });
         Ok(())
     }
 
@@ -212,7 +225,11 @@ impl Builder<'_> {
             let merge = plain && tag.is_none() && text == "<<";
             return self.key(line, anchor, text, style, merge);
         }
-        let scalar = self.tagged(line, tag.as_deref(), text, style)?;
+        let mut scalar = self.tagged(line, tag.as_deref(), text, style)?;
+        let flow = self.frames.last().is_some_and(|frame| frame.flow);
+        if flow && scalar.style == Style::Plain && self.reader.schema == Schema::Manifest {
+            scalar.style = Style::Flow;
+        }
         let size = Size { nodes: 1, bytes: 64 + scalar.text.len(), depth: 0 };
         self.finish(line, anchor, Node::Scalar(scalar), size)
     }

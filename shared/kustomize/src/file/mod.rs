@@ -1,6 +1,7 @@
 //! The kustomization file: a typed model that can be read strictly, merged and written back.
 
 mod merge;
+pub(crate) mod plugin;
 mod shape;
 mod types;
 mod write;
@@ -8,6 +9,7 @@ mod write;
 use sluice_yaml::{Reader, Schema, Value};
 
 use crate::error::{BuildError, ErrorKind, Result};
+pub(crate) use plugin::decode_replacement;
 pub use types::*;
 
 /// The names a kustomization file may have, in the order in which they are looked for.

@@ -8,24 +8,25 @@ use sluice_yaml::{Map, Value};
 use super::UnknownFields;
 use super::types::Declared;
 
+/// The type of a field.
 #[derive(Clone, Copy)]
-enum Shape {
+pub(super) enum Shape {
     Text,
     Bool,
     Int,
     Texts,
     TextMap,
-    BoolMap,
     Any,
     AnyList,
     One(&'static Struct),
     Many(&'static Struct),
 }
-use Shape::{Any, AnyList, Bool, BoolMap, Int, Many, One, Text, TextMap, Texts};
+use Shape::{Any, AnyList, Bool, Int, Many, One, Text, TextMap, Texts};
 
-struct Struct {
-    name: &'static str,
-    fields: &'static [(&'static str, Shape)],
+/// A type of Go: its name and its fields.
+pub(super) struct Struct {
+    pub(super) name: &'static str,
+    pub(super) fields: &'static [(&'static str, Shape)],
 }
 
 const KUSTOMIZATION: Struct = Struct {
@@ -81,15 +82,15 @@ const LABEL: Struct = Struct {
         ("fields", Many(&FIELD_SPEC)),
     ],
 };
-const FIELD_SPEC: Struct = Struct {
+pub(super) const FIELD_SPEC: Struct = Struct {
     name: "FieldSpec",
     fields: &[("group", Text), ("version", Text), ("kind", Text), ("path", Text), ("create", Bool)],
 };
-const PATCH: Struct = Struct {
+pub(super) const PATCH: Struct = Struct {
     name: "Patch",
-    fields: &[("path", Text), ("patch", Text), ("target", One(&SELECTOR)), ("options", BoolMap)],
+    fields: &[("path", Text), ("patch", Text), ("target", One(&SELECTOR)), ("options", One(&PATCH_OPTIONS))],
 };
-const SELECTOR: Struct = Struct {
+pub(super) const SELECTOR: Struct = Struct {
     name: "Selector",
     fields: &[
         ("group", Text),
@@ -101,11 +102,13 @@ const SELECTOR: Struct = Struct {
         ("labelSelector", Text),
     ],
 };
-const IMAGE: Struct = Struct {
+const PATCH_OPTIONS: Struct =
+    Struct { name: "PatchArgs", fields: &[("allowNameChange", Bool), ("allowKindChange", Bool)] };
+pub(super) const IMAGE: Struct = Struct {
     name: "Image",
     fields: &[("name", Text), ("newName", Text), ("tagSuffix", Text), ("newTag", Text), ("digest", Text)],
 };
-const REPLACEMENT_FIELD: Struct = Struct {
+pub(super) const REPLACEMENT_FIELD: Struct = Struct {
     name: "ReplacementField",
     fields: &[
         ("path", Text),
@@ -139,7 +142,7 @@ const FIELD_OPTIONS: Struct = Struct {
     name: "FieldOptions",
     fields: &[("delimiter", Text), ("index", Int), ("encoding", Text), ("create", Bool)],
 };
-const REPLICA: Struct = Struct { name: "Replica", fields: &[("name", Text), ("count", Int)] };
+pub(super) const REPLICA: Struct = Struct { name: "Replica", fields: &[("name", Text), ("count", Int)] };
 const VAR: Struct = Struct {
     name: "Var",
     fields: &[("name", Text), ("objref", One(&TARGET)), ("fieldref", One(&FIELD_SELECTOR))],
@@ -162,7 +165,7 @@ const SORT_OPTIONS: Struct = Struct {
 };
 const LEGACY_SORT_OPTIONS: Struct =
     Struct { name: "LegacySortOptions", fields: &[("orderFirst", Texts), ("orderLast", Texts)] };
-const CONFIG_MAP_ARGS: Struct = Struct {
+pub(super) const CONFIG_MAP_ARGS: Struct = Struct {
     name: "ConfigMapArgs",
     fields: &[
         ("namespace", Text),
@@ -175,7 +178,7 @@ const CONFIG_MAP_ARGS: Struct = Struct {
         ("options", One(&GENERATOR_OPTIONS)),
     ],
 };
-const SECRET_ARGS: Struct = Struct {
+pub(super) const SECRET_ARGS: Struct = Struct {
     name: "SecretArgs",
     fields: &[
         ("namespace", Text),
@@ -221,7 +224,7 @@ pub(super) fn declares_something(map: &Map<String, Value>) -> Declared {
 pub(super) fn normalise(value: Value, unknown: UnknownFields) -> Result<Value, String> {
     match value {
         Value::Null => Ok(Value::Object(Map::new())),
-        Value::Object(map) => Walk { unknown, first: None }.run(map, &KUSTOMIZATION),
+        Value::Object(map) => Walk { unknown, coerce: false, first: None }.run(map, &KUSTOMIZATION),
         other => Err(format!(
             "json: cannot unmarshal {} into Go value of type types.Kustomization",
             json_kind(&other)
@@ -229,8 +232,19 @@ pub(super) fn normalise(value: Value, unknown: UnknownFields) -> Result<Value, S
     }
 }
 
+/// Brings a plugin configuration into shape: unknown fields go, numbers and booleans become texts where one is wanted.
+pub(super) fn lenient(value: Value, shape: &Struct) -> Result<Value, String> {
+    let map = match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    };
+    Walk { unknown: UnknownFields::Drop, coerce: true, first: None }.run(map, shape)
+}
+
 struct Walk {
     unknown: UnknownFields,
+    /// Whether numbers and booleans become texts.
+    coerce: bool,
     /// The first problem, in the order of Go's decoder.
     first: Option<String>,
 }
@@ -264,7 +278,9 @@ impl Walk {
             if value.is_null() {
                 continue;
             }
-            let path = if path.is_empty() { (*name).to_owned() } else { format!("{path}.{name}") };
+            let inner = embedded(shape.name, name);
+            let path =
+                if path.is_empty() { format!("{inner}{name}") } else { format!("{path}.{inner}{name}") };
             if let Some(value) = self.field(value, *kind, shape, &path) {
                 out.insert((*name).to_owned(), value);
             }
@@ -276,6 +292,8 @@ impl Walk {
         match (kind, value) {
             (Any, value) | (Text, value @ Value::String(_)) | (Bool, value @ Value::Bool(_)) => Some(value),
             (AnyList, value @ Value::Array(_)) => Some(value),
+            (Text, Value::Number(number)) if self.coerce => Some(Value::String(number.to_string())),
+            (Text, Value::Bool(yes)) if self.coerce => Some(Value::String(yes.to_string())),
             (Int, Value::Number(number)) if number.is_i64() => Some(Value::Number(number)),
             (Int, Value::Number(number)) => {
                 self.mismatch(&format!("number {number}"), "int64", parent, path);
@@ -288,7 +306,6 @@ impl Walk {
                     .collect(),
             )),
             (TextMap, Value::Object(map)) => Some(self.map(map, Text, "string", parent, path)),
-            (BoolMap, Value::Object(map)) => Some(self.map(map, Bool, "bool", parent, path)),
             (One(shape), Value::Object(map)) => Some(self.fields(map, shape, path)),
             (Many(shape), Value::Array(items)) => {
                 let mut out = Vec::with_capacity(items.len());
@@ -337,6 +354,8 @@ impl Walk {
         match (kind, value) {
             (Text, Value::Null) => Some(Value::String(String::new())),
             (Bool, Value::Null) => Some(Value::Bool(false)),
+            (Text, Value::Number(number)) if self.coerce => Some(Value::String(number.to_string())),
+            (Text, Value::Bool(yes)) if self.coerce => Some(Value::String(yes.to_string())),
             (Text, value @ Value::String(_)) | (Bool, value @ Value::Bool(_)) => Some(value),
             (_, value) => {
                 self.mismatch(json_kind(&value), wanted, parent, path);
@@ -350,6 +369,22 @@ impl Walk {
         self.problem(|| {
             format!("json: cannot unmarshal {found} into Go struct field {name}.{path} of type {wanted}")
         });
+    }
+}
+
+/// The embedded structs of Go that a field stands in; they show in its messages.
+fn embedded(parent: &str, field: &str) -> &'static str {
+    match (parent, field) {
+        ("Kustomization", "apiVersion" | "kind") => "TypeMeta.",
+        ("ConfigMapArgs" | "SecretArgs", "literals" | "files" | "envs" | "env") => {
+            "GeneratorArgs.KvPairSources."
+        }
+        ("ConfigMapArgs" | "SecretArgs", "name" | "namespace" | "behavior" | "options") => "GeneratorArgs.",
+        ("Selector" | "SourceSelector", "group" | "version" | "kind") => "ResId.Gvk.",
+        ("Selector" | "SourceSelector", "name" | "namespace") => "ResId.",
+        ("ReplacementField", "source" | "sourceValue" | "targets") => "Replacement.",
+        ("Target" | "FieldSpec", "group" | "version" | "kind") => "Gvk.",
+        _ => "",
     }
 }
 
@@ -371,7 +406,6 @@ fn go_type(shape: Shape) -> String {
         Int => "int64".into(),
         Texts => "[]string".into(),
         TextMap => "map[string]string".into(),
-        BoolMap => "map[string]bool".into(),
         Any => "interface {}".into(),
         AnyList => "[]types.HelmChart".into(),
         One(shape) => format!("types.{}", shape.name),

@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back_the_same() {
-        let text = "kind: Kustomization\nRESOURCES: [a, ./b]\nimages:\n- name: x\n  newTag: v1\nlabels:\n- pairs: {a: b}\n  includeSelectors: true\nnamespace: n\npatches:\n- patch: |-\n    - op: add\n  target: {kind: Deployment}\nsecretGenerator:\n- name: s\n  type: t\n  literals: [a=b]\n";
+        let text = "kind: Kustomization\nRESOURCES: [a, ./b]\nimages:\n- name: x\n  newTag: v1\nlabels:\n- pairs: {a: b}\n  includeSelectors: true\nnamespace: ns\npatches:\n- patch: |-\n    - op: add\n  target: {kind: Deployment}\nsecretGenerator:\n- name: s\n  type: t\n  literals: [a=b]\n";
         let file = Kustomization::parse(text, UnknownFields::Refuse).unwrap();
         let written = file.to_yaml();
         let again = Kustomization::parse(&written, UnknownFields::Refuse).unwrap();

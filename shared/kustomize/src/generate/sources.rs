@@ -17,7 +17,8 @@ pub(crate) fn load(files: &Files<'_>, dir: &Path, sources: &KvSources) -> Result
             env_pairs(&content, &mut pairs).within(|| listed("env source files", &sources.envs))?;
         }
         for literal in &sources.literals {
-            let pair = literal_pair(literal).within(|| listed("literal sources", &sources.literals))?;
+            let pair = literal_pair(literal)
+                .within(|| format!("literal sources [{}]", sources.literals.join(" ")))?;
             pairs.push(pair);
         }
         for source in &sources.files {

@@ -69,7 +69,7 @@ fn merge_nodes(
         },
         (Node::Scalar(dest), Node::Scalar(mut patch)) => {
             // The old quotes stay: an unquoted 5 over a quoted text is a text.
-            if dest.style == Style::Quoted && patch.style == Style::Plain {
+            if dest.style == Style::Quoted && patch.style != Style::Quoted {
                 patch.tag = Tag::Str;
                 patch.style = Style::Quoted;
             }

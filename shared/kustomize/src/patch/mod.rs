@@ -52,10 +52,31 @@ pub(crate) fn trouble(kind: &str, entry: &impl Serialize) -> String {
 impl Patch {
     /// Reads an entry of `patches`.
     pub(crate) fn new(files: &Files<'_>, dir: &Path, entry: &file::Patch) -> Result<Self> {
-        Self::read(files, dir, entry).within(|| trouble("PatchTransformer", entry))
+        let (content, shown) = Self::read(files, dir, entry).within(|| trouble("PatchTransformer", entry))?;
+        match (&content, &entry.target) {
+            (Content::Json(_), None) => {
+                return Err(BuildError::invalid(format!("must specify a target for JSON patch {shown}")));
+            }
+            (Content::Strategic(objects), Some(_)) if objects.len() > 1 => {
+                return Err(BuildError::invalid(format!(
+                    "Multiple Strategic-Merge Patches in one `patches` entry is not allowed to set `patches.target` field: {shown}"
+                )));
+            }
+            _ => {}
+        }
+        let option = |name: &str| entry.options.get(name).copied().unwrap_or(false);
+        Ok(Self {
+            content,
+            target: entry.target.clone(),
+            allow_name_change: option("allowNameChange"),
+            allow_kind_change: option("allowKindChange"),
+            remembers: true,
+            bare: false,
+        })
     }
 
-    fn read(files: &Files<'_>, dir: &Path, entry: &file::Patch) -> Result<Self> {
+    /// The content of an entry, and how messages show where it is from.
+    fn read(files: &Files<'_>, dir: &Path, entry: &file::Patch) -> Result<(Content, String)> {
         let inline = entry.patch.trim();
         let (text, shown) = match (entry.path.is_empty(), inline.is_empty()) {
             (true, true) => {
@@ -95,26 +116,7 @@ impl Patch {
                 return Err(BuildError::new(ErrorKind::Malformed, text));
             }
         };
-        match (&content, &entry.target) {
-            (Content::Json(_), None) => {
-                return Err(BuildError::invalid(format!("must specify a target for JSON patch {shown}")));
-            }
-            (Content::Strategic(objects), Some(_)) if objects.len() > 1 => {
-                return Err(BuildError::invalid(format!(
-                    "Multiple Strategic-Merge Patches in one `patches` entry is not allowed to set `patches.target` field: {shown}"
-                )));
-            }
-            _ => {}
-        }
-        let option = |name: &str| entry.options.get(name).copied().unwrap_or(false);
-        Ok(Self {
-            content,
-            target: entry.target.clone(),
-            allow_name_change: option("allowNameChange"),
-            allow_kind_change: option("allowKindChange"),
-            remembers: true,
-            bare: false,
-        })
+        Ok((content, shown))
     }
 
     /// Reads an entry of the deprecated `patchesStrategicMerge`: objects, else a path.
