@@ -1,1 +1,3 @@
 //! Builds, applies, prunes and health-checks what sources deliver.
+
+pub mod substitute;
