@@ -204,6 +204,7 @@ impl Build<'_> {
         if !Arc::ptr_eq(&acc.config, &below.config) {
             Arc::make_mut(&mut acc.config).merge(&below.config)?;
         }
+        acc.objects.charge(below.objects.charged(), 1, self.options.limits.added_bytes)?;
         for object in below.objects.into_vec() {
             acc.objects
                 .append(object, self.options.limits.objects)
@@ -313,12 +314,19 @@ impl Build<'_> {
         let plugins = read_all(&configs, |config| plugin::transformer(&self.files, dir, config))?;
 
         let objects = &mut acc.objects;
+        let limit = self.options.limits.added_bytes;
+        let everywhere = [&file.common_labels, &file.common_annotations];
+        let everywhere = everywhere.into_iter().chain(file.labels.iter().map(|entry| &entry.pairs));
+        let pairs: usize = everywhere.flatten().map(|(key, value)| key.len() + value.len()).sum();
+        let names = file.namespace.len() + file.name_prefix.len() + file.name_suffix.len();
+        let images: usize = file.images.iter().map(|entry| entry.new_name.len() + entry.new_tag.len()).sum();
+        objects.charge(pairs + names + images, objects.as_slice().len(), limit)?;
         if !strategic.is_empty() {
-            strategic.iter().try_for_each(|patch| patch.apply(objects))?;
+            strategic.iter().try_for_each(|patch| patch.apply(objects, limit))?;
             self.done(layer, "PatchStrategicMergeTransformer", objects);
         }
         for patch in &patches {
-            patch.apply(objects)?;
+            patch.apply(objects, limit)?;
             self.done(layer, "PatchTransformer", objects);
         }
         if !file.namespace.is_empty() {
@@ -346,7 +354,7 @@ impl Build<'_> {
             self.done(layer, "AnnotationsTransformer", objects);
         }
         for patch in &json6902 {
-            patch.apply(objects)?;
+            patch.apply(objects, limit)?;
             self.done(layer, "PatchJson6902Transformer", objects);
         }
         for entry in &file.replicas {
@@ -358,11 +366,11 @@ impl Build<'_> {
             self.done(layer, "ImageTagTransformer", objects);
         }
         if !replacements.is_empty() {
-            replacement::replacements(objects, &replacements)?;
+            replacement::replacements(objects, &replacements, limit)?;
             self.done(layer, "ReplacementTransformer", objects);
         }
         for (transformer, config) in plugins.iter().zip(&configs) {
-            transformer.apply(objects)?;
+            transformer.apply(objects, limit)?;
             self.record(plugin::origin(&self.config_file(layer, config), config), objects);
         }
         Ok(())

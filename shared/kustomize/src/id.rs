@@ -58,13 +58,6 @@ impl ResId {
     pub(crate) fn effective_namespace(&self) -> &str {
         effective_namespace(&self.gvk.group, &self.gvk.version, &self.gvk.kind, &self.namespace)
     }
-
-    /// Same kind and name in the same effective namespace.
-    pub(crate) fn same_as(&self, other: &Self) -> bool {
-        self.gvk == other.gvk
-            && self.name == other.name
-            && self.effective_namespace() == other.effective_namespace()
-    }
 }
 
 impl fmt::Display for ResId {

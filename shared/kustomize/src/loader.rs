@@ -14,6 +14,7 @@ pub(crate) struct Files<'a> {
     root: PathBuf,
     options: &'a Options,
     bytes: Cell<u64>,
+    opened: Cell<usize>,
 }
 
 impl<'a> Files<'a> {
@@ -21,7 +22,7 @@ impl<'a> Files<'a> {
         let root = root.canonicalize().map_err(|error| {
             BuildError::new(ErrorKind::Missing, format!("cannot open the root '{}': {error}", root.display()))
         })?;
-        Ok(Self { root, options, bytes: Cell::new(0) })
+        Ok(Self { root, options, bytes: Cell::new(0), opened: Cell::new(0) })
     }
 
     /// A path as error texts show it.
@@ -115,7 +116,21 @@ impl<'a> Files<'a> {
         }
     }
 
+    /// Counts a file or directory.
+    fn count(&self) -> Result<()> {
+        let limit = self.options.limits.files;
+        self.opened.set(self.opened.get() + 1);
+        if self.opened.get() > limit {
+            return Err(BuildError::new(
+                ErrorKind::TooLarge,
+                format!("the build opens more than {limit} files"),
+            ));
+        }
+        Ok(())
+    }
+
     fn read_resolved(&self, real: &Path) -> Result<Vec<u8>> {
+        self.count()?;
         let limits = self.options.limits;
         let wrong = |error: std::io::Error| {
             BuildError::new(ErrorKind::Io, format!("cannot read '{}': {error}", self.shown(real)))
@@ -168,6 +183,7 @@ impl<'a> Files<'a> {
                 self.shown(above)
             )));
         }
+        self.count()?;
         if visited.len() > self.options.limits.depth {
             let text = format!("kustomizations are nested deeper than {} levels", self.options.limits.depth);
             return Err(BuildError::new(ErrorKind::TooLarge, text));

@@ -12,6 +12,8 @@ pub(crate) struct Objects {
     items: Vec<Resource>,
     /// Positions by every name that an object has or had; rebuilt when needed.
     by_name: Option<HashMap<String, Vec<usize>>>,
+    /// Bytes that large entries have added so far.
+    added: usize,
 }
 
 impl Objects {
@@ -29,8 +31,23 @@ impl Objects {
         self.items
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.items.len()
+    /// Counts an entry of `bytes` that is put into `times` objects; small ones are free.
+    ///
+    /// # Errors
+    /// If large entries add more than `limit` bytes in all.
+    pub(crate) fn charge(&mut self, bytes: usize, times: usize, limit: usize) -> Result<()> {
+        const FREE: usize = 1024;
+        self.added = self.added.saturating_add(bytes.saturating_sub(FREE).saturating_mul(times));
+        if self.added > limit {
+            let text = format!("patches, replacements and labels add more than {limit} bytes");
+            return Err(BuildError::new(ErrorKind::TooLarge, text));
+        }
+        Ok(())
+    }
+
+    /// How much was charged.
+    pub(crate) fn charged(&self) -> usize {
+        self.added
     }
 
     /// Positions of the objects that have or had this name, in order.

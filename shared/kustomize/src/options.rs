@@ -25,6 +25,10 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Bytes of all files, each counted as often as it is read.
     pub total_bytes: u64,
+    /// Files and directories that are opened, each counted as often as it is.
+    pub files: usize,
+    /// Bytes that patches, replacements, labels and the like may add to objects: small entries are not counted.
+    pub added_bytes: usize,
     /// Objects in the result, also in between.
     pub objects: usize,
     /// Kustomizations below each other.
@@ -33,7 +37,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { file_bytes: 32 << 20, total_bytes: 256 << 20, objects: 100_000, depth: 64 }
+        Self {
+            file_bytes: 32 << 20,
+            total_bytes: 256 << 20,
+            files: 100_000,
+            added_bytes: 512 << 20,
+            objects: 50_000,
+            depth: 64,
+        }
     }
 }
 

@@ -184,7 +184,7 @@ fn decode<T: DeserializeOwned>(config: &Resource) -> Result<T> {
 
 impl Transformer {
     /// Runs the transformer.
-    pub(crate) fn apply(&self, objects: &mut Objects) -> Result<()> {
+    pub(crate) fn apply(&self, objects: &mut Objects, limit: usize) -> Result<()> {
         let specs = |list: &[file::FieldSpec]| list.iter().map(FieldSpec::from_file).collect::<Vec<_>>();
         match self {
             Self::Labels(config) => transform::labels(objects, &config.labels, &specs(&config.field_specs)),
@@ -210,8 +210,8 @@ impl Transformer {
             Self::Replica(config) => {
                 transform::replicas(objects, &config.replica, &specs(&config.field_specs))
             }
-            Self::Patches(patches) => patches.iter().try_for_each(|patch| patch.apply(objects)),
-            Self::Replacements(entries) => replacement::replacements(objects, entries),
+            Self::Patches(patches) => patches.iter().try_for_each(|patch| patch.apply(objects, limit)),
+            Self::Replacements(entries) => replacement::replacements(objects, entries, limit),
             Self::AddValue(config) => add_value(objects, config),
             Self::Hash => hash_names(objects),
         }

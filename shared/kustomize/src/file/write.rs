@@ -82,7 +82,7 @@ mod tests {
             [
                 "kind: Kustomization",
                 "resources:",
-                "namespace: n",
+                "namespace: ns",
                 "labels:",
                 "patches:",
                 "secretGenerator:",

@@ -6,6 +6,8 @@ use crate::error::{BuildError, ErrorKind, Result};
 
 /// Bytes that the `copy` operations of one patch may add.
 const COPY_LIMIT: usize = 16 << 20;
+/// Levels of nesting that a patch may leave.
+const DEPTH_LIMIT: usize = 400;
 
 /// A patch: its operations, unchecked.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,6 +88,7 @@ fn apply(document: &mut Value, operation: &Map<String, Value>, copied: &mut usiz
                 .or_else(|why| wrong(format!("error in remove for path: '{path}': {why}")))
         }
         "replace" => {
+            check_depth(path, operation.get("value").unwrap_or(&Value::Null))?;
             if path.is_empty() {
                 *document = value();
                 return Ok(());
@@ -193,7 +196,24 @@ fn index(key: &str, len: usize) -> Result<usize, String> {
     at.and_then(|at| usize::try_from(at).ok()).ok_or_else(invalid)
 }
 
+/// Refuses a value that would nest too deep at `path`.
+fn check_depth(path: &str, value: &Value) -> Result<()> {
+    fn depth(value: &Value) -> usize {
+        match value {
+            Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+            Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+    if path.split('/').count() + depth(value) > DEPTH_LIMIT {
+        let text = format!("the patch nests deeper than {DEPTH_LIMIT} levels");
+        return Err(BuildError::new(ErrorKind::TooLarge, text));
+    }
+    Ok(())
+}
+
 fn add(document: &mut Value, op: &str, path: &str, value: Value) -> Result<()> {
+    check_depth(path, &value)?;
     let Some((parent, key)) = find(document, path) else {
         return wrong(format!(
             "{op} operation does not apply: doc is missing path: \"{path}\": missing value"

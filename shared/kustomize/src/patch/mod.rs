@@ -25,6 +25,8 @@ use crate::tables::root_type;
 pub(crate) struct Patch {
     content: Content,
     target: Option<file::Selector>,
+    /// Bytes of its text.
+    size: usize,
     allow_name_change: bool,
     allow_kind_change: bool,
     /// Whether names from before stay known. Not for the deprecated JSON form.
@@ -52,7 +54,8 @@ pub(crate) fn trouble(kind: &str, entry: &impl Serialize) -> String {
 impl Patch {
     /// Reads an entry of `patches`.
     pub(crate) fn new(files: &Files<'_>, dir: &Path, entry: &file::Patch) -> Result<Self> {
-        let (content, shown) = Self::read(files, dir, entry).within(|| trouble("PatchTransformer", entry))?;
+        let (content, shown, size) =
+            Self::read(files, dir, entry).within(|| trouble("PatchTransformer", entry))?;
         match (&content, &entry.target) {
             (Content::Json(_), None) => {
                 return Err(BuildError::invalid(format!("must specify a target for JSON patch {shown}")));
@@ -68,6 +71,7 @@ impl Patch {
         Ok(Self {
             content,
             target: entry.target.clone(),
+            size,
             allow_name_change: option("allowNameChange"),
             allow_kind_change: option("allowKindChange"),
             remembers: true,
@@ -76,7 +80,7 @@ impl Patch {
     }
 
     /// The content of an entry, and how messages show where it is from.
-    fn read(files: &Files<'_>, dir: &Path, entry: &file::Patch) -> Result<(Content, String)> {
+    fn read(files: &Files<'_>, dir: &Path, entry: &file::Patch) -> Result<(Content, String, usize)> {
         let inline = entry.patch.trim();
         let (text, shown) = match (entry.path.is_empty(), inline.is_empty()) {
             (true, true) => {
@@ -116,17 +120,17 @@ impl Patch {
                 return Err(BuildError::new(ErrorKind::Malformed, text));
             }
         };
-        Ok((content, shown))
+        Ok((content, shown, text.len()))
     }
 
     /// Reads an entry of the deprecated `patchesStrategicMerge`: objects, else a path.
     pub(crate) fn strategic(files: &Files<'_>, dir: &Path, entry: &str) -> Result<Self> {
         let inline = read::objects(entry.as_bytes(), "").ok();
-        let objects = match inline {
-            Some(objects) if !objects.is_empty() => objects,
+        let (objects, size) = match inline {
+            Some(objects) if !objects.is_empty() => (objects, entry.len()),
             _ => {
                 let content = files.read(dir, entry)?;
-                read::objects(&content, entry)?
+                (read::objects(&content, entry)?, content.len())
             }
         };
         if objects.is_empty() {
@@ -135,6 +139,7 @@ impl Patch {
         Ok(Self {
             content: Content::Strategic(objects),
             target: None,
+            size,
             allow_name_change: false,
             allow_kind_change: false,
             remembers: true,
@@ -170,11 +175,13 @@ impl Patch {
             }
             (true, false) => entry.patch.clone(),
         };
+        let size = text.len();
         let json = JsonPatch::parse(&text)
             .map_err(|why| BuildError::new(ErrorKind::Malformed, format!("decoding {text:?}: {why}")))?;
         Ok(Self {
             content: Content::Json(json),
             target: entry.target.clone(),
+            size,
             allow_name_change: false,
             allow_kind_change: false,
             remembers: false,
@@ -183,7 +190,10 @@ impl Patch {
     }
 
     /// Applies the patch.
-    pub(crate) fn apply(&self, objects: &mut Objects) -> Result<()> {
+    ///
+    /// # Errors
+    /// Where it does not fit; [`ErrorKind::TooLarge`] if large patches add more than `limit` bytes in all.
+    pub(crate) fn apply(&self, objects: &mut Objects, limit: usize) -> Result<()> {
         match (&self.content, &self.target) {
             (Content::Strategic(patches), None) => {
                 patches.iter().try_for_each(|patch| self.apply_to_its_object(objects, patch))
@@ -196,6 +206,7 @@ impl Patch {
                     ))
                 })?;
                 let Some(patch) = patches.first() else { return Ok(()) };
+                self.charge(objects, &selector, limit)?;
                 for resource in objects.items_mut().iter_mut().filter(|resource| selector.selects(resource)) {
                     self.merge_into(resource, patch)?;
                 }
@@ -204,6 +215,7 @@ impl Patch {
             }
             (Content::Json(patch), Some(target)) => {
                 let selector = Selector::new(target).map_err(BuildError::invalid)?;
+                self.charge(objects, &selector, limit)?;
                 for resource in objects.items_mut().iter_mut().filter(|resource| selector.selects(resource)) {
                     if self.remembers {
                         resource.remember();
@@ -216,6 +228,11 @@ impl Patch {
             }
             (Content::Json(_), None) => Ok(()),
         }
+    }
+
+    fn charge(&self, objects: &mut Objects, selector: &Selector, limit: usize) -> Result<()> {
+        let times = objects.as_slice().iter().filter(|resource| selector.selects(resource)).count();
+        objects.charge(self.size, times, limit)
     }
 
     /// Merges into the one object that has (or had) the identity of the patch.

@@ -8,7 +8,7 @@ use std::path::Path;
 use sluice_yaml::{Node, Reader, Scalar, Schema, Style, Tag, Value};
 
 use self::path::{Part, Want};
-use crate::error::{BuildError, Result, Within as _};
+use crate::error::{BuildError, ErrorKind, Result, Within as _};
 use crate::file::{self, FieldOptions, SourceSelector, TargetSelector};
 use crate::id::{Gvk, ResId, effective_namespace};
 use crate::loader::Files;
@@ -17,6 +17,9 @@ use crate::patch::selector::Selector;
 use crate::patch::trouble;
 use crate::read;
 use crate::resource::Resource;
+
+/// Levels of nesting that a replacement may leave.
+const DEPTH_LIMIT: usize = 400;
 
 /// Reads the entries of a file: those with a path are replaced by what that file holds.
 pub(crate) fn load(
@@ -62,7 +65,10 @@ pub(crate) fn load(
 }
 
 /// Applies the replacements in order.
-pub(crate) fn replacements(objects: &mut Objects, entries: &[file::Replacement]) -> Result<()> {
+///
+/// # Errors
+/// Where a source or target is not there; `TooLarge` if large values add more than `limit` bytes in all.
+pub(crate) fn replacements(objects: &mut Objects, entries: &[file::Replacement], limit: usize) -> Result<()> {
     for entry in entries {
         let targets = entry.targets.as_deref().unwrap_or_default();
         let value = match (&entry.source, &entry.source_value) {
@@ -75,7 +81,7 @@ pub(crate) fn replacements(objects: &mut Objects, entries: &[file::Replacement])
             (Some(source), None) => source_value(objects, source)?,
         };
         for target in targets {
-            apply(objects, &value, target)?;
+            apply(objects, &value, target, limit)?;
         }
     }
     Ok(())
@@ -158,13 +164,39 @@ fn not_scalar() -> BuildError {
     BuildError::invalid("delimiter option can only be used with scalar nodes")
 }
 
-fn apply(objects: &mut Objects, value: &Node, target: &TargetSelector) -> Result<()> {
+/// Bytes and levels of a value.
+fn measure(node: &Node) -> (usize, usize) {
+    let add =
+        |(bytes, depth): (usize, usize), (more, below): (usize, usize)| (bytes + more, depth.max(below + 1));
+    match node {
+        Node::Scalar(scalar) => (scalar.text.len(), 0),
+        Node::Seq(items) => items.iter().map(measure).fold((32, 1), add),
+        Node::Map(map) => {
+            let pairs = map.iter().map(|(key, node)| {
+                let (bytes, depth) = measure(node);
+                (key.len() + bytes, depth)
+            });
+            pairs.fold((32, 1), add)
+        }
+    }
+}
+
+fn apply(objects: &mut Objects, value: &Node, target: &TargetSelector, limit: usize) -> Result<()> {
     let Some(select) = &target.select else {
         return Err(BuildError::invalid("target must specify resources to select"));
     };
     let compile = |selector| Selector::new(selector).map_err(BuildError::invalid);
     let select = compile(select)?;
     let rejects = target.reject.iter().map(compile).collect::<Result<Vec<_>>>()?;
+    let (bytes, depth) = measure(value);
+    let deepest = target.field_paths.iter().map(|path| path.split('.').count()).max().unwrap_or(0);
+    if depth + deepest > DEPTH_LIMIT {
+        let text = format!("the replacement nests deeper than {DEPTH_LIMIT} levels");
+        return Err(BuildError::new(ErrorKind::TooLarge, text));
+    }
+    let selected =
+        objects.as_slice().iter().filter(|r| selects_any_id(&select, r) && select.matches_labels(r)).count();
+    objects.charge(bytes, selected.saturating_mul(target.field_paths.len().max(1)), limit)?;
     for resource in objects.items_mut() {
         if !selects_any_id(&select, resource) || !select.matches_labels(resource) {
             continue;
