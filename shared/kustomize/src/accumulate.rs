@@ -16,6 +16,7 @@ use crate::options::Options;
 use crate::patch::Patch;
 use crate::resource::{Resource, finish_annotations};
 use crate::transform::{self, Affix, Subjects};
+use crate::vars::{self, Vars};
 use crate::{order, plugin, read, references, replacement};
 
 /// Builds `dir`, with `given` in place of its kustomization file.
@@ -36,6 +37,7 @@ pub(crate) fn build(
     let mut whole = build.accumulate(&layer, Accumulator::new())?;
     plugin::hash_names(&mut whole.objects)?;
     references::fix(&mut whole.objects, &whole.config)?;
+    whole.vars.resolve(&mut whole.objects, &whole.config.var_reference, options.limits.added_bytes)?;
     let mut objects = build.finish(whole.objects)?;
     order::sort(&mut objects, layer.file.sort_options.as_ref(), options.order)?;
     objects.into_iter().map(Resource::into_value).collect()
@@ -123,7 +125,6 @@ impl Layer {
             ("validators", !file.validators.is_empty()),
             ("crds", !file.crds.is_empty()),
             ("openapi", !file.openapi.is_empty()),
-            ("vars", !file.vars.is_empty()),
         ];
         match fields.iter().find(|(_, used)| *used) {
             None => Ok(()),
@@ -139,11 +140,12 @@ impl Layer {
 struct Accumulator {
     objects: Objects,
     config: Arc<Config>,
+    vars: Vars,
 }
 
 impl Accumulator {
     fn new() -> Self {
-        Self { objects: Objects::default(), config: Config::default_shared() }
+        Self { objects: Objects::default(), config: Config::default_shared(), vars: Vars::default() }
     }
 }
 
@@ -163,6 +165,7 @@ impl Build<'_> {
             acc = self.component(layer, path, acc)?;
         }
         self.transform(layer, &mut acc)?;
+        acc.vars.bind(&layer.file.vars, &mut acc.objects).within(|| vars::listed(&layer.file.vars))?;
         Ok(acc)
     }
 
@@ -204,6 +207,7 @@ impl Build<'_> {
         if !Arc::ptr_eq(&acc.config, &below.config) {
             Arc::make_mut(&mut acc.config).merge(&below.config)?;
         }
+        acc.vars.merge(below.vars)?;
         acc.objects.charge(below.objects.charged(), 1, self.options.limits.added_bytes)?;
         for object in below.objects.into_vec() {
             acc.objects

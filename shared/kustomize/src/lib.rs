@@ -36,6 +36,7 @@ mod replacement;
 mod resource;
 mod tables;
 mod transform;
+mod vars;
 
 use std::path::Path;
 

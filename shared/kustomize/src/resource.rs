@@ -26,6 +26,8 @@ pub(crate) struct Resource {
     pub(crate) suffixes: Vec<String>,
     /// Whether the name gets a hash at the end.
     pub(crate) needs_hash: bool,
+    /// The names of the variables that refer to it.
+    pub(crate) vars: Vec<String>,
     /// The file it was read from, and the line; empty for generated objects.
     pub(crate) place: Place,
     pub(crate) origin: Option<Arc<Origin>>,
@@ -47,6 +49,7 @@ impl Resource {
             prefixes: Vec::new(),
             suffixes: Vec::new(),
             needs_hash: false,
+            vars: Vec::new(),
             place: Place::default(),
             origin: None,
             transformations: Vec::new(),

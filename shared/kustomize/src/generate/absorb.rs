@@ -69,6 +69,7 @@ fn inherit(new: &mut Resource, old: &mut Resource) {
     new.history = std::mem::take(&mut old.history);
     new.prefixes = std::mem::take(&mut old.prefixes);
     new.suffixes = std::mem::take(&mut old.suffixes);
+    new.vars = std::mem::take(&mut old.vars);
     new.needs_hash &= old.needs_hash;
     new.place = old.place.clone();
     new.origin = old.origin.take().or(new.origin.take());

@@ -1,6 +1,6 @@
 //! The `replacements` field: copies a value from one object into fields of others.
 
-mod path;
+pub(crate) mod path;
 mod structured;
 
 use std::path::Path;
