@@ -1,0 +1,1 @@
+//! A tiny API server for behaviour tests, which counts requests.
