@@ -1,1 +1,150 @@
 //! Turns Git repositories and OCI artifacts into verified artifacts.
+//!
+//! The steps that all kinds share are in [`machine`]; a kind is one implementation of [`kind::SourceKind`] in a file
+//! of its own ([`git`], [`oci`], [`unbuilt`]). [`run`] starts a controller per kind and the file server.
+//!
+//! Invariants: only the machinery writes a status; whatever fails, the artifact stored before stays and is served;
+//! everything that an object refers to is in its own namespace.
+
+mod config;
+pub mod context;
+pub mod git;
+pub mod kind;
+pub mod machine;
+pub mod object;
+pub mod oci;
+mod secrets;
+mod summary;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod unbuilt;
+pub mod work;
+
+pub use config::Config;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use kube::Client;
+use sluice_api::source::{Bucket, HelmChart, HelmRepository};
+use sluice_artifact::{Advertised, Store, StoreOptions, serve};
+use sluice_runtime::hosts::HostLimits;
+use sluice_runtime::process::{self, Process, Tasks};
+use sluice_runtime::{Controller, Shutdown, controller};
+use tokio::net::TcpListener;
+use tracing::info;
+
+use crate::context::{CONTROLLER, Context};
+use crate::kind::SourceKind;
+use crate::machine::Machine;
+use crate::unbuilt::Unbuilt;
+
+/// Name under which the file server reports its address in [`sluice_runtime::flags::Common::bound`].
+pub const STORAGE_PORT: &str = "http";
+
+/// Operations at a time on one remote host.
+const PER_HOST: usize = 8;
+
+/// Runs the controller until `shutdown`.
+///
+/// # Errors
+/// A flag that cannot be used, an address that cannot be bound, a task that ended.
+pub async fn run(config: Config, client: Client, shutdown: Shutdown) -> anyhow::Result<()> {
+    let gates = config.common.gates(&config::GATES)?;
+    if !config.default_service_account.is_empty() && !gates.enabled("ObjectLevelWorkloadIdentity") {
+        anyhow::bail!("--default-service-account needs the feature gate ObjectLevelWorkloadIdentity");
+    }
+    let process = Process::start(CONTROLLER, &config.common, client, &shutdown).await?;
+    // A fixed port is bound only by the leader, as the readiness of a standby replica must fail; a port of the kernel's
+    // choice has to be known before the first artifact is stored.
+    let early = match config.storage_addr.ends_with(":0") {
+        true => process::listen(&config.storage_addr, "storage-addr").await?,
+        false => None,
+    };
+    let bound = early.as_ref().map(TcpListener::local_addr).transpose()?;
+    let store = open_store(&config, bound)?;
+    let cx = Arc::new(Context {
+        client: process.client().clone(),
+        store: Arc::new(store),
+        events: process.events().clone(),
+        requeue_dependency: config.requeue_dependency,
+        gates,
+        hosts: HostLimits::new(PER_HOST),
+        work_root: std::env::temp_dir(),
+    });
+    let metrics = process.metrics().clone();
+    let start = Start { cx: cx.clone(), config: config.clone(), metrics };
+    let git = git::Git::new(&cx.work_root, cx.store.root()).context("no directory for Git mirrors")?;
+    let oci = oci::Oci::new()?;
+    process
+        .run(move |tasks| {
+            let files = serve_files(config.clone(), cx.store.clone(), early, tasks.shutdown());
+            tasks.spawn("file server", files);
+            start.kind(tasks, oci);
+            start.kind(tasks, git);
+            start.kind(tasks, Unbuilt::<HelmRepository>::new());
+            start.kind(tasks, Unbuilt::<HelmChart>::new());
+            start.kind(tasks, Unbuilt::<Bucket>::new());
+        })
+        .await?;
+    info!("stopped");
+    Ok(())
+}
+
+/// What starting the controller of a kind takes.
+struct Start {
+    cx: Arc<Context>,
+    config: Config,
+    metrics: sluice_runtime::metrics::Metrics,
+}
+
+impl Start {
+    fn kind<K: SourceKind>(&self, tasks: &mut Tasks, kind: K) {
+        let name = <K::Object as kube::Resource>::kind(&()).to_lowercase();
+        let common = &self.config.common;
+        let options = controller::Options::new(&name, self.config.concurrent, common, &self.metrics);
+        let (controller, handle) = Controller::new(common.api::<K::Object>(&self.cx.client), options);
+        let machine = Arc::new(Machine::new(self.cx.clone(), kind, &handle));
+        let shutdown = tasks.shutdown();
+        tasks.spawn(name, async move { controller.run(machine, shutdown).await });
+    }
+}
+
+fn open_store(config: &Config, bound: Option<SocketAddr>) -> anyhow::Result<Store> {
+    let bind = match bound {
+        Some(address) if address.ip().is_unspecified() => format!(":{}", address.port()),
+        Some(address) => address.to_string(),
+        None => config.storage_addr.clone(),
+    };
+    let hostname = std::env::var("HOSTNAME").unwrap_or_else(|_| "localhost".to_owned());
+    Store::open(StoreOptions {
+        root: config.storage_path.clone(),
+        advertised: Advertised::new(&config.storage_adv_addr, &bind, &hostname),
+        algorithm: config.artifact_digest_algo,
+        retention_ttl: config.artifact_retention_ttl,
+        retention_records: config.artifact_retention_records,
+    })
+    .context("--storage-path cannot be used")
+}
+
+async fn serve_files(
+    config: Config,
+    store: Arc<Store>,
+    early: Option<TcpListener>,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let listener = match early {
+        Some(listener) => Some(listener),
+        None => process::listen(&config.storage_addr, "storage-addr").await?,
+    };
+    let Some(listener) = listener else {
+        shutdown.cancelled().await;
+        return Ok(());
+    };
+    config.common.bound.report(STORAGE_PORT, listener.local_addr()?);
+    axum::serve(listener, serve::router(store.root()))
+        .with_graceful_shutdown(shutdown.cancelled_owned())
+        .await?;
+    Ok(())
+}
