@@ -185,6 +185,24 @@ pub enum Error {
 }
 
 impl Error {
+    /// The message without the repository's address, for a sentence that names it already.
+    pub fn without_url(&self) -> String {
+        match self {
+            Self::Unauthenticated { status, detail, .. } => {
+                format!("authentication required: the server answered {status}{}", said(detail))
+            }
+            Self::RepositoryNotFound { detail, .. } => format!("repository not found{}", said(detail)),
+            Self::RefNotFound { reference, .. } => format!("couldn't find remote ref \"{reference}\""),
+            Self::CommitNotFound { detail, .. } => format!("object not found{}", said(detail)),
+            Self::Network { detail, .. } => detail.clone(),
+            Self::Server { status, detail, .. } => format!("the server answered {status}{}", said(detail)),
+            Self::Protocol { detail, .. } => format!("the answer is not usable: {detail}"),
+            Self::TooLarge { limit, .. } => format!("the server sent more than {limit} bytes"),
+            Self::Redirect { target, why, .. } => format!("the redirect to '{target}' is refused: {why}"),
+            other => other.to_string(),
+        }
+    }
+
     pub(crate) fn local(
         action: &'static str,
         path: impl Into<PathBuf>,
