@@ -23,9 +23,10 @@ impl Error {
         Self { line, message: format!("unmarshal errors:\n  line {line}: {message}") }
     }
 
-    pub(crate) fn from_scanner(error: &libyaml_safer::Error) -> Self {
-        let context = error.context_mark().map_or(0, |mark| mark.line);
-        let problem = error.problem_mark().map_or(0, |mark| mark.line);
+    /// Go's error for the scanner's. No line is beyond `last_line`, counted from 0.
+    pub(crate) fn from_scanner(error: &libyaml_safer::Error, last_line: u64) -> Self {
+        let context = error.context_mark().map_or(0, |mark| mark.line.min(last_line));
+        let problem = error.problem_mark().map_or(0, |mark| mark.line.min(last_line));
         // Go shows the context's line if it is not the first, else the problem's; both are 0-based, and only a scanner
         // error is corrected. Line 0 is not shown at all.
         let scanner = u64::from(error.kind() == libyaml_safer::ErrorKind::Scanner);

@@ -19,6 +19,7 @@
 mod document;
 mod emit;
 mod error;
+mod events;
 pub mod json;
 mod key_order;
 mod node;

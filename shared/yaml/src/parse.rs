@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use libyaml_safer::{Event, EventData, MappingStyle, Parser, ScalarStyle, SequenceStyle};
+use libyaml_safer::{Event, EventData, MappingStyle, ScalarStyle, SequenceStyle};
 
+use crate::events::Input;
 use crate::{Error, Mapping, Node, Scalar, Style, Tag, node, resolve};
 
 /// Which plain scalars are something other than text.
@@ -76,9 +77,6 @@ impl Reader {
     /// # Errors
     /// Anything that is not YAML up to the end of that document.
     pub fn first(&self, text: &str) -> Result<Option<Node>, Error> {
-        let mut input = text.as_bytes();
-        let mut parser = Parser::new();
-        parser.set_input_string(&mut input);
         let mut builder = Builder {
             reader: self,
             frames: Vec::new(),
@@ -86,19 +84,17 @@ impl Reader {
             root: None,
             budget: Budget::default(),
         };
-        loop {
-            let event = parser.parse().map_err(|error| Error::from_scanner(&error))?;
-            match event.data {
-                EventData::StreamEnd | EventData::DocumentEnd { .. } => return Ok(builder.root),
-                EventData::DocumentStart { version_directive: Some(version), .. }
-                    if (version.major, version.minor) != (1, 1) =>
-                {
-                    return Err(Error::new(1, "found incompatible YAML document"));
-                }
-                EventData::StreamStart { .. } | EventData::DocumentStart { .. } => {}
-                _ => builder.event(event)?,
+        Input::new(text).events(|event| match event.data {
+            EventData::StreamEnd | EventData::DocumentEnd { .. } => Ok(false),
+            EventData::DocumentStart { version_directive: Some(version), .. }
+                if (version.major, version.minor) != (1, 1) =>
+            {
+                Err(Error::new(1, "found incompatible YAML document"))
             }
-        }
+            EventData::StreamStart { .. } | EventData::DocumentStart { .. } => Ok(true),
+            _ => builder.event(event).map(|()| true),
+        })?;
+        Ok(builder.root)
     }
 }
 

@@ -158,6 +158,29 @@ fn aliases_expand_and_merges_yield_to_own_keys() {
 }
 
 #[test]
+fn blocks_may_end_without_a_line_break() {
+    for (text, want) in [
+        ("b: |\n  x", "x"),
+        ("b: |+\n  x", "x"),
+        ("b: |-\n  x", "x"),
+        ("b: >\n  x\n  y", "x y"),
+        ("b: |\n  x\n  ", "x\n"),
+        ("b: |+\n  x\n  ", "x\n"),
+        ("b: |+\n  x\n\n ", "x\n\n"),
+        ("b: |\n  x\n # c", "x\n"),
+        ("b: |+\n", ""),
+        ("b: |", ""),
+        ("b: |\n  x\n\n", "x\n"),
+        ("b: |+\n  x\n\n", "x\n\n"),
+    ] {
+        assert_eq!(from_str(text).unwrap(), json!({"b": want}), "{text:?}");
+    }
+    for text in ["\"\\", "[!a,b]", "'", "- |\n \u{2028}", "%", "&", "!<", "\"\\x", "\"\\u12"] {
+        let _ = from_str(text);
+    }
+}
+
+#[test]
 fn hostile_input_is_refused_in_bounded_time() {
     let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned();
     for i in 1..12 {

@@ -1,0 +1,63 @@
+//! The scanner, with its weak spots covered: it panics on some texts that end in the middle of a line.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use libyaml_safer::{Event, EventData, Parser, ScalarStyle};
+
+use crate::Error;
+
+/// A text that ends with a line break, and what that changed.
+pub(crate) struct Input<'t> {
+    text: Cow<'t, str>,
+    /// The last line, where a line break was added behind it.
+    unfinished: Option<&'t str>,
+}
+
+impl<'t> Input<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        if text.is_empty() || text.ends_with('\n') {
+            return Self { text: text.into(), unfinished: None };
+        }
+        Self { text: format!("{text}\n").into(), unfinished: text.rsplit('\n').next() }
+    }
+
+    /// Calls `each` for every event until it returns false or fails.
+    pub(crate) fn events(&self, mut each: impl FnMut(Event) -> Result<bool, Error>) -> Result<(), Error> {
+        let mut bytes = self.text.as_bytes();
+        let mut parser = Parser::new();
+        let breaks = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let last_line = if self.unfinished.is_some() { breaks - 1 } else { breaks };
+        parser.set_input_string(&mut bytes);
+        loop {
+            // A tag before a comma (`[!a,b]`) ends in a panic, too. The parser is not used again after one.
+            let next = catch_unwind(AssertUnwindSafe(|| parser.parse()));
+            let mut event = match next {
+                Ok(event) => event.map_err(|error| Error::from_scanner(&error, last_line))?,
+                Err(_) => return Err(Error::new(1, "did not find expected ',' or ']'")),
+            };
+            self.take_back_break(&mut event);
+            if !each(event)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A block that ends with the text must not end with the line break that was added.
+    fn take_back_break(&self, event: &mut Event) {
+        let Some(last_line) = self.unfinished else { return };
+        let EventData::Scalar { value, style: ScalarStyle::Literal | ScalarStyle::Folded, .. } =
+            &mut event.data
+        else {
+            return;
+        };
+        if event.end_mark.index < self.text.len() as u64 {
+            return;
+        }
+        // A blank last line counts only where all breaks are kept (`|+`).
+        let blank = last_line.trim_matches(' ').is_empty();
+        if value.ends_with('\n') && (!blank || value.ends_with("\n\n") || value == "\n") {
+            value.pop();
+        }
+    }
+}
