@@ -6,7 +6,6 @@
 //! objects sends nothing, drift is reported at once, and waiting for readiness needs no polling.
 //!
 //! ```no_run
-//! # async fn pass(client: kube::Client, objects: Vec<serde_json::Value>, old: Vec<sluice_apply::inventory::Entry>) -> anyhow::Result<()> { Ok(()) }
 //! # use sluice_apply::{Applier, Cluster, ClusterOptions, Options, Owner, WaitOptions, inventory};
 //! # use tokio_util::sync::CancellationToken;
 //! # async fn example(client: kube::Client, as_account: kube::Client, objects: Vec<serde_json::Value>,
@@ -29,6 +28,8 @@
 
 pub mod annotations;
 mod applier;
+#[cfg(test)]
+mod behaviour_tests;
 mod change;
 mod cluster;
 pub mod discovery;
