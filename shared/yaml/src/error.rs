@@ -23,16 +23,19 @@ impl Error {
         Self { line, message: format!("unmarshal errors:\n  line {line}: {message}") }
     }
 
-    /// Go's error for the scanner's. No line is beyond `last_line`, counted from 0.
+    /// Go's error for the scanner's. The scanner itself finds no problem beyond `last_line`, counted from 0.
     pub(crate) fn from_scanner(error: &libyaml_safer::Error, last_line: u64) -> Self {
-        let context = error.context_mark().map_or(0, |mark| mark.line.min(last_line));
-        let problem = error.problem_mark().map_or(0, |mark| mark.line.min(last_line));
+        let scanner = error.kind() == libyaml_safer::ErrorKind::Scanner;
+        let line = |mark: Option<libyaml_safer::Mark>| {
+            let line = mark.map_or(0, |mark| mark.line);
+            if scanner { line.min(last_line) } else { line }
+        };
+        let (context, problem) = (line(error.context_mark()), line(error.problem_mark()));
         // Go shows the context's line if it is not the first, else the problem's; both are 0-based, and only a scanner
         // error is corrected. Line 0 is not shown at all.
-        let scanner = u64::from(error.kind() == libyaml_safer::ErrorKind::Scanner);
         let shown = match (context, problem) {
             (0, 0) => None,
-            (0, line) | (line, _) => Some(line + scanner),
+            (0, line) | (line, _) => Some(line + u64::from(scanner)),
         };
         let text = error.problem();
         let message = shown.map_or_else(|| text.to_owned(), |line| format!("line {line}: {text}"));
