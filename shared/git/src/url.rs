@@ -1,6 +1,6 @@
 //! Addresses that can be shown: a URL whose password never appears in text.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use ::url::Url;
 
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 /// A repository address. `Display` and `Debug` mask the password.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct SafeUrl(Url);
+pub struct SafeUrl(Arc<Url>);
 
 impl SafeUrl {
     /// Parses an `http://` or `https://` address.
@@ -27,11 +27,17 @@ impl SafeUrl {
     /// As [`SafeUrl::parse`].
     pub fn new(url: Url) -> Result<Self> {
         match url.scheme() {
-            "http" | "https" if url.host_str().is_some_and(|host| !host.is_empty()) => Ok(Self(url)),
-            "http" | "https" => {
-                Err(Error::InvalidUrl { url: Self(url).to_string(), detail: "it has no host".into() })
+            "http" | "https" if url.host_str().is_some_and(|host| !host.is_empty()) => {
+                Ok(Self(Arc::new(url)))
             }
-            scheme => Err(Error::UnsupportedScheme { scheme: scheme.to_owned(), url: Self(url).to_string() }),
+            "http" | "https" => Err(Error::InvalidUrl {
+                url: Self(Arc::new(url)).to_string(),
+                detail: "it has no host".into(),
+            }),
+            scheme => Err(Error::UnsupportedScheme {
+                scheme: scheme.to_owned(),
+                url: Self(Arc::new(url)).to_string(),
+            }),
         }
     }
 
@@ -51,12 +57,12 @@ impl SafeUrl {
 
     /// The same address without user information and fragment.
     pub fn without_user_info(&self) -> Self {
-        let mut url = self.0.clone();
+        let mut url = Url::clone(&self.0);
         // Both fail only for addresses without a host, which `new` refuses.
         let _ = url.set_username("");
         let _ = url.set_password(None);
         url.set_fragment(None);
-        Self(url)
+        Self(Arc::new(url))
     }
 
     /// Whether credentials meant for `self` may be sent to `other`: same host, and the same scheme and port or the move from
@@ -98,7 +104,7 @@ impl SafeUrl {
                 name => segments.push(name),
             }
         }
-        let mut url = self.without_user_info().0;
+        let mut url = Url::clone(&self.without_user_info().0);
         url.set_path(&segments.join("/"));
         url.set_query(None);
         Self::new(url)
@@ -108,7 +114,7 @@ impl SafeUrl {
 impl fmt::Display for SafeUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.password().is_some() {
-            let mut masked = self.0.clone();
+            let mut masked = Url::clone(&self.0);
             let _ = masked.set_password(Some("xxxxx"));
             return f.write_str(masked.as_str());
         }

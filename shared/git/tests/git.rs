@@ -1,5 +1,7 @@
 //! Against `git http-backend`: what is fetched, what is written, and how each way to fail is told.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use sluice_git::{
