@@ -36,6 +36,7 @@ pub(crate) enum Depth {
 /// Fetches what `wanted` says into the object database at `paths`.
 pub(crate) fn fetch(session: &mut Session, paths: &Paths, mut wanted: Wanted, limit: &Limit) -> Result<()> {
     let interrupt = limit.interrupt(session.runtime());
+    paths.clean()?;
     let objects = paths.open()?;
     let pack_dir = paths.packs();
     let shallow = match wanted.depth {

@@ -87,6 +87,32 @@ impl Paths {
         self.root.join("modules").join(name)
     }
 
+    /// Removes what a process that was killed in a fetch left behind: its lock, and files that are no whole packs.
+    pub(crate) fn clean(&self) -> Result<()> {
+        let packs = self.packs();
+        let mut litter = vec![self.root.join("shallow.lock")];
+        for entry in fs::read_dir(&packs).map_err(Error::local("read directory", &packs))? {
+            let path = entry.map_err(Error::local("read directory", &packs))?.path();
+            let is_whole = match path.extension().and_then(|extension| extension.to_str()) {
+                Some("pack") => path.with_extension("idx").exists(),
+                Some("idx") => path.with_extension("pack").exists(),
+                _ => false,
+            };
+            if !is_whole {
+                litter.push(path);
+            }
+        }
+        for path in litter {
+            match fs::remove_file(&path) {
+                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::Local { action: "remove", path, cause });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The object database.
     pub(crate) fn open(&self) -> Result<gix::odb::Handle> {
         let options = gix::odb::store::init::Options {

@@ -5,7 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use parking_lot::{ArcMutexGuard, Mutex, RawMutex};
@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::{Error, Result},
+    limit::Limit,
     mirror::Mirror,
 };
 
@@ -57,16 +58,21 @@ impl Mirrors {
         Ok(Self { root, max: max.max(1), locks: Mutex::default() })
     }
 
-    /// The mirror for `key`, as soon as nobody else uses it. Blocks.
+    /// The mirror for `key`, as soon as nobody else uses it. Blocks, at most as long as `limit` allows.
     ///
     /// The key must hold everything that decides what the caller may see: a mirror hands out what it has to whoever holds it.
     ///
     /// # Errors
-    /// [`Error::Local`].
-    pub fn lease(&self, key: &str) -> Result<Lease> {
+    /// [`Error::Timeout`], [`Error::Cancelled`], [`Error::Local`].
+    pub fn lease(&self, key: &str, limit: &Limit) -> Result<Lease> {
         let name = hex::encode(&Sha256::digest(key)[..16]);
         let lock = self.locks.lock().entry(name.clone()).or_default().clone();
-        let lock = lock.lock_arc();
+        let lock = loop {
+            if let Some(held) = lock.try_lock_arc_for(LOOK_UP) {
+                break held;
+            }
+            limit.check("waiting for another fetch of the same repository")?;
+        };
         let dir = self.root.join(&name);
         fs::create_dir_all(&dir).map_err(Error::local("create directory", &dir))?;
         touch(&dir);
@@ -111,6 +117,8 @@ impl Mirrors {
     }
 }
 
+/// How often a waiting caller looks whether its time is over.
+const LOOK_UP: Duration = Duration::from_millis(100);
 /// Its modification time says when a mirror was last used.
 const USED: &str = "used";
 
@@ -127,13 +135,14 @@ mod tests {
     fn the_least_recently_used_mirrors_go_and_those_in_use_stay() {
         let dir = tempfile::tempdir().unwrap();
         let mirrors = Mirrors::new(dir.path(), 2).unwrap();
-        let held = mirrors.lease("a").unwrap();
+        let limit = Limit::timeout(Duration::from_secs(60));
+        let held = mirrors.lease("a", &limit).unwrap();
         for key in ["b", "c", "d"] {
-            drop(mirrors.lease(key).unwrap());
+            drop(mirrors.lease(key, &limit).unwrap());
         }
         assert_eq!(mirrors.stored().count(), 2, "one in use and the newest");
         drop(held);
-        drop(mirrors.lease("e").unwrap());
+        drop(mirrors.lease("e", &limit).unwrap());
         assert_eq!(mirrors.stored().count(), 2);
     }
 }

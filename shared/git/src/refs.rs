@@ -45,7 +45,8 @@ pub enum Reference {
     Semver(String),
     /// A full ref name, as `refs/pull/1/head`.
     Name(String),
-    /// A commit, and the branch that it is on, which then is part of the revision.
+    /// A commit, and the branch that it is on, which then is part of the revision. Whether it really is on that branch is checked
+    /// only where the server does not hand out commits by their id.
     Commit {
         /// 40 hexadecimal digits.
         id: String,

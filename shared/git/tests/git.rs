@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, path::Path, time:
 
 use sluice_git::{
     Auth, Checkout, CheckoutOptions, ClientKey, Error, HttpClient, HttpOptions, Limit, Mirror, Mirrors,
-    Reference, Remote, Resolved, Result, SafeUrl, Secret,
+    Proxy, Reference, Remote, Resolved, Result, SafeUrl, Secret,
     testing::{Fault, GitServer, Options, Repository},
 };
 use tokio::runtime::Handle;
@@ -462,6 +462,51 @@ async fn a_broken_mirror_is_filled_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_process_leaves_behind_is_cleaned_up() {
+    let world = World::new(Options::default()).await;
+    world.checkout("one", main(), CheckoutOptions::default()).await.unwrap();
+    let mirror = world.dir.path().join("mirror");
+    let litter =
+        ["shallow.lock", "objects/pack/tmp_pack_x", "objects/pack/.tmpAbc", "objects/pack/pack-1.pack"];
+    for path in litter {
+        std::fs::write(mirror.join(path), "x").unwrap();
+    }
+    std::fs::remove_file(mirror.join("tips")).unwrap();
+    world.repository.write("more", "x").commit("more");
+    world.checkout("two", main(), CheckoutOptions::default()).await.unwrap();
+    assert!(world.files("two").contains_key("more"));
+    for path in litter {
+        assert!(!mirror.join(path).exists(), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_carries_the_requests() {
+    let world = World::new(Options::default()).await;
+    // The server answers requests with an absolute address as a proxy would.
+    let proxy =
+        Proxy { address: world.server.url(""), credentials: Some(("me".into(), Secret::new("hunter2"))) };
+    let options = HttpOptions { proxy: Some(proxy), ..HttpOptions::default() };
+    let client = HttpClient::new(&options, Handle::current()).unwrap();
+    let url = SafeUrl::parse("http://git.invalid/app.git").unwrap();
+    let remote = Remote::new(client, url, Auth::None);
+    let found =
+        tokio::task::spawn_blocking(move || remote.resolve(&main(), &limit())).await.unwrap().unwrap();
+    assert_eq!(found.commit.to_string(), world.repository.head());
+    assert!(
+        world.server.seen().iter().all(|headers| headers["proxy-authorization"] == "Basic bWU6aHVudGVyMg==")
+    );
+
+    let proxy = Proxy { address: "ftp://me:hunter2@proxy".into(), credentials: None };
+    let options = HttpOptions { proxy: Some(proxy), ..HttpOptions::default() };
+    let error = HttpClient::new(&options, Handle::current()).unwrap_err();
+    assert!(
+        error.to_string().contains("proxy scheme 'ftp'") && !format!("{error:?}").contains("hunter2"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn trees_that_are_traps_are_refused() {
     let world = World::new(Options::default()).await;
     let blob = world.repository.git(&["rev-parse", "HEAD:README.md"]);
@@ -521,10 +566,10 @@ async fn trees_that_are_traps_are_refused() {
 async fn one_mirror_serves_one_caller_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     let mirrors = std::sync::Arc::new(Mirrors::new(dir.path(), 4).unwrap());
-    let held = mirrors.lease("a").unwrap();
+    let held = mirrors.lease("a", &limit()).unwrap();
     let other = mirrors.clone();
-    let waiting = tokio::task::spawn_blocking(move || drop(other.lease("a").unwrap()));
-    drop(mirrors.lease("b").unwrap());
+    let waiting = tokio::task::spawn_blocking(move || drop(other.lease("a", &limit()).unwrap()));
+    drop(mirrors.lease("b", &limit()).unwrap());
     assert!(!waiting.is_finished());
     drop(held);
     waiting.await.unwrap();

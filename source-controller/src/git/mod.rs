@@ -172,7 +172,7 @@ impl Git {
                 path: tree.clone(),
                 cause,
             })?;
-            mirrors.lease(&key)?.checkout(&remote, &resolved, &tree, &options, &limit)
+            mirrors.lease(&key, &limit)?.checkout(&remote, &resolved, &tree, &options, &limit)
         })
         .await
     }
