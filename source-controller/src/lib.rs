@@ -8,6 +8,8 @@
 
 mod config;
 pub mod context;
+#[cfg(test)]
+mod fake;
 pub mod git;
 pub mod kind;
 pub mod machine;

@@ -355,3 +355,6 @@ fn text(stop: &Stop) -> String {
         Stop::Unchanged { message, .. } => message.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

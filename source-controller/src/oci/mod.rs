@@ -7,6 +7,8 @@ mod credentials;
 mod registry;
 mod select;
 mod session;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 use std::collections::{BTreeMap, HashMap};
