@@ -46,7 +46,7 @@ pub(crate) fn objects(bytes: &[u8], file: &str) -> Result<Vec<Resource>> {
             None => {}
             Some(Node::Map(map)) if map.is_empty() => {}
             Some(Node::Map(map)) => documents.push((map, part.line)),
-            Some(node) if node.is_null() => {}
+            Some(node) if node.is_null() || node.as_seq().is_some_and(<[_]>::is_empty) => {}
             Some(_) => return Err(BuildError::invalid("missing Resource metadata")),
         }
     }

@@ -25,7 +25,29 @@ pub(crate) fn merge(dest: Mapping, mut patch: Mapping, of: Option<&'static Type>
     match take_directive(&mut patch)? {
         Directive::Delete => Ok(None),
         Directive::Replace => Ok(Some(cleaned(patch, of)?)),
-        Directive::Merge => Ok(Some(merge_maps(dest, patch, of)?)),
+        Directive::Merge => {
+            let mut merged = merge_maps(dest, patch, of)?;
+            drop_blank(&mut merged, of);
+            Ok(Some(merged))
+        }
+    }
+}
+
+/// Drops fields that are written without a value (`a:`), as kustomize does on its walk through the object. An explicit
+/// null stays.
+fn drop_blank(map: &mut Mapping, of: Option<&'static Type>) {
+    map.retain(
+        |_, node| !matches!(node, Node::Scalar(scalar) if scalar.tag == Tag::Null && scalar.text.is_empty()),
+    );
+    for (key, node) in map.iter_mut() {
+        let (field, list) = of.map_or((None, None), |of| of.field(key));
+        match node {
+            Node::Map(map) => drop_blank(map, field),
+            Node::Seq(items) if list.is_some() => {
+                items.iter_mut().filter_map(Node::as_map_mut).for_each(|map| drop_blank(map, field));
+            }
+            _ => {}
+        }
     }
 }
 
