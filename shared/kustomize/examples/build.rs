@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use sluice_kustomize::{Options, build, to_yaml};
+use sluice_kustomize::{Options, build_reporting, to_yaml};
 
 fn main() -> ExitCode {
     let dir = std::env::args().nth(1).unwrap_or_else(|| ".".into());
@@ -13,9 +13,10 @@ fn main() -> ExitCode {
         eprintln!("Error: no such directory: {dir}");
         return ExitCode::FAILURE;
     };
-    match build(Path::new("/"), &dir, &Options::command_line()) {
-        Ok(objects) => {
-            print!("{}", to_yaml(&objects));
+    match build_reporting(Path::new("/"), &dir, None, &Options::command_line()) {
+        Ok(built) => {
+            built.warnings.iter().for_each(|warning| eprintln!("{warning}"));
+            print!("{}", to_yaml(&built.objects));
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -1,10 +1,12 @@
 //! The build: layers are accumulated from the files up, then names, references and order are settled once.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sluice_yaml::Value;
 
+use crate::Built;
 use crate::config::Config;
 use crate::error::{BuildError, ErrorKind, Result, Within as _};
 use crate::file::{FILE_NAMES, Kustomization, UnknownFields};
@@ -25,7 +27,7 @@ pub(crate) fn build(
     dir: &Path,
     given: Option<&Kustomization>,
     options: &Options,
-) -> Result<Vec<Value>> {
+) -> Result<Built> {
     let files = Files::new(root, options)?;
     let start = files.start(dir)?;
     let layer = match given {
@@ -33,14 +35,15 @@ pub(crate) fn build(
         None => Layer::open(&files, vec![start.clone()])?,
     };
     let metadata = BuildMetadata::new(&layer.file.build_metadata);
-    let build = Build { files, options, start, metadata };
+    let build = Build { files, options, start, metadata, warnings: RefCell::default() };
     let mut whole = build.accumulate(&layer, Accumulator::new())?;
     plugin::hash_names(&mut whole.objects)?;
     references::fix(&mut whole.objects, &whole.config)?;
     whole.vars.resolve(&mut whole.objects, &whole.config.var_reference, options.limits.added_bytes)?;
     let mut objects = build.finish(whole.objects)?;
     order::sort(&mut objects, layer.file.sort_options.as_ref(), options.order)?;
-    objects.into_iter().map(Resource::into_value).collect()
+    let objects = objects.into_iter().map(Resource::into_value).collect::<Result<_>>()?;
+    Ok(Built { objects, warnings: build.warnings.into_inner() })
 }
 
 /// The objects of a manifest file.
@@ -55,12 +58,15 @@ struct Build<'a> {
     /// The directory that is built: origins are relative to it.
     start: PathBuf,
     metadata: BuildMetadata,
+    /// Deprecations in the files read so far.
+    warnings: RefCell<Vec<String>>,
 }
 
 /// One kustomization of the tree.
 struct Layer {
     file: Kustomization,
     file_name: &'static str,
+    warnings: Vec<String>,
     /// The directories from the root of the build to this one, which is the last.
     visited: Vec<PathBuf>,
 }
@@ -100,8 +106,8 @@ impl Layer {
         if file.is_empty() {
             return Err(BuildError::invalid("kustomization.yaml is empty"));
         }
-        file.fix();
-        let layer = Self { file, file_name, visited };
+        let warnings = file.fix();
+        let layer = Self { file, file_name, warnings, visited };
         let problems = layer.file.kind_problems();
         if !problems.is_empty() {
             let root = files.shown(layer.dir());
@@ -152,6 +158,7 @@ impl Accumulator {
 impl Build<'_> {
     /// Runs one kustomization: on nothing for a base or an overlay, on what its parent has so far for a component.
     fn accumulate(&self, layer: &Layer, mut acc: Accumulator) -> Result<Accumulator> {
+        self.warnings.borrow_mut().extend(layer.warnings.iter().cloned());
         for path in &layer.file.resources {
             self.resource(layer, path, &mut acc).within(|| "accumulating resources".into())?;
         }

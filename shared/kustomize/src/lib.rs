@@ -54,7 +54,7 @@ use sluice_yaml::Value;
 /// The first problem, with kustomize's text and the file it is in. Nothing is ignored: a field that is not supported
 /// is an error that names it ([`ErrorKind::Unsupported`]).
 pub fn build(root: &Path, dir: &Path, options: &Options) -> Result<Vec<Value>, BuildError> {
-    accumulate::build(root, dir, None, options)
+    build_reporting(root, dir, None, options).map(|built| built.objects)
 }
 
 /// Builds like [`build`], with `kustomization` in place of the kustomization file of `dir`, which need not exist.
@@ -67,7 +67,30 @@ pub fn build_with(
     kustomization: &Kustomization,
     options: &Options,
 ) -> Result<Vec<Value>, BuildError> {
-    accumulate::build(root, dir, Some(kustomization), options)
+    build_reporting(root, dir, Some(kustomization), options).map(|built| built.objects)
+}
+
+/// What a build yields.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Built {
+    /// The objects in output order.
+    pub objects: Vec<Value>,
+    /// Deprecations, one line each, as kustomize prints them to standard error, in the order in which the files were
+    /// read.
+    pub warnings: Vec<String>,
+}
+
+/// Builds like [`build`] or, with a kustomization, like [`build_with`], and returns the warnings, too.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_reporting(
+    root: &Path,
+    dir: &Path,
+    kustomization: Option<&Kustomization>,
+    options: &Options,
+) -> Result<Built, BuildError> {
+    accumulate::build(root, dir, kustomization, options)
 }
 
 /// Reads a manifest file as kustomize does and returns its objects; Lists are expanded.

@@ -76,3 +76,17 @@ fn difference(got: &Result<String, String>, want: &Result<String, String>) -> St
         }
     }
 }
+
+#[test]
+fn deprecated_fields_are_reported_once_per_file() {
+    let input = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/patches-deprecated/in");
+    let root = input.canonicalize().expect("the case");
+    let built = sluice_kustomize::build_reporting(Path::new("/"), &root, None, &Options::command_line());
+    let warnings = built.expect("it builds").warnings;
+    let text = |old: &str| {
+        format!(
+            "# Warning: '{old}' is deprecated. Please use 'patches' instead. Run 'kustomize edit fix' to update your Kustomization automatically."
+        )
+    };
+    assert_eq!(warnings, [text("patchesJson6902"), text("patchesStrategicMerge")]);
+}
