@@ -178,6 +178,15 @@ impl Resource {
         self.map.get("metadata")?.at(&["annotations", key])?.as_text()
     }
 
+    /// Makes an empty map of annotations if there is none.
+    pub(crate) fn ensure_annotations(&mut self) {
+        let Some(metadata) = self.metadata_mut() else { return };
+        let annotations = metadata.get_or_insert_with("annotations", Node::map);
+        if annotations.is_null() {
+            *annotations = Node::map();
+        }
+    }
+
     /// Sets a label or an annotation.
     pub(crate) fn set_metadata(&mut self, field: &str, key: &str, value: &str) {
         let Some(metadata) = self.metadata_mut() else { return };

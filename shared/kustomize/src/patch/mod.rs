@@ -299,6 +299,11 @@ impl Patch {
 }
 
 fn apply_json(resource: &mut Resource, patch: &JsonPatch) -> Result<()> {
+    // kustomize keeps its notes about generated, renamed and patched objects in annotations, so that those objects have
+    // annotations to add to. An empty map goes at the end.
+    if !resource.history.is_empty() || resource.place.file.is_empty() {
+        resource.ensure_annotations();
+    }
     let map = std::mem::take(&mut resource.map);
     let value = Node::Map(map).into_value().map_err(BuildError::invalid)?;
     match patch.apply(value)? {
