@@ -20,15 +20,15 @@ const FILE_GROUP: &str = "kustomize.config.k8s.io/";
 
 /// What a build produced, as compact JSON: a fraction of the memory of parsed objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Built {
+pub(crate) struct Built {
     /// `sha256:<hex>` of the objects as a YAML stream: what the history shows.
-    pub digest: String,
+    pub(crate) digest: String,
     json: Arc<[u8]>,
 }
 
 impl Built {
     /// The objects, in build order.
-    pub fn objects(&self) -> Vec<Value> {
+    pub(crate) fn objects(&self) -> Vec<Value> {
         // Written by this module from a list of values.
         serde_json::from_slice(&self.json).unwrap_or_default()
     }
@@ -36,7 +36,7 @@ impl Built {
 
 /// Why a build failed. The text is that of Ready.
 #[derive(Debug, thiserror::Error)]
-pub enum FailedBuild {
+pub(crate) enum FailedBuild {
     /// There is no kustomization to build.
     #[error("{0}")]
     Generate(#[from] GenerateError),
@@ -63,7 +63,7 @@ pub enum FailedBuild {
 ///
 /// # Errors
 /// See [`FailedBuild`].
-pub fn build(
+pub(crate) fn build(
     root: &Path,
     dir: &Path,
     spec: &KustomizationSpec,
@@ -111,11 +111,11 @@ fn group_version_kind(api_version: &str, kind: &str) -> String {
 
 /// What a build result depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Inputs([u8; 32]);
+pub(crate) struct Inputs([u8; 32]);
 
 impl Inputs {
     /// The hash of everything that a build reads.
-    pub fn new(artifact: &str, spec: &KustomizationSpec, variables: &Variables, strict: bool) -> Self {
+    pub(crate) fn new(artifact: &str, spec: &KustomizationSpec, variables: &Variables, strict: bool) -> Self {
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_le_bytes());
@@ -148,11 +148,11 @@ impl Inputs {
 
 /// Remembers results, the least used are dropped first.
 #[derive(Debug, Default)]
-pub struct Builds(Mutex<VecDeque<(Inputs, Built)>>);
+pub(crate) struct Builds(Mutex<VecDeque<(Inputs, Built)>>);
 
 impl Builds {
     /// The result of the same inputs, if it is remembered.
-    pub fn get(&self, inputs: Inputs) -> Option<Built> {
+    pub(crate) fn get(&self, inputs: Inputs) -> Option<Built> {
         let mut results = self.0.lock();
         let at = results.iter().position(|(known, _)| *known == inputs)?;
         let found = results.remove(at)?;
@@ -161,7 +161,7 @@ impl Builds {
     }
 
     /// Remembers a result.
-    pub fn put(&self, inputs: Inputs, built: Built) {
+    pub(crate) fn put(&self, inputs: Inputs, built: Built) {
         let mut results = self.0.lock();
         results.push_front((inputs, built));
         let mut size = 0;
@@ -218,6 +218,18 @@ mod tests {
             err,
             "post build failed for 'ConfigMap.v1.[noGrp]/a': envsubst error: variable substitution failed: variable not set (strict mode): \"undefined\""
         );
+    }
+
+    #[test]
+    fn nothing_to_build_is_no_failure() {
+        let root = tempfile::tempdir().unwrap();
+        let built = build(root.path(), root.path(), &spec(json!({})), &Variables::new(), true).unwrap();
+        assert!(built.objects().is_empty());
+        let file = "configMapGenerator: [{name: a, literals: [x=y], options: {disableNameSuffixHash: true}}]\n";
+        std::fs::write(root.path().join("kustomization.yaml"), file).unwrap();
+        let built = build(root.path(), root.path(), &spec(json!({})), &Variables::new(), true).unwrap();
+        let objects = built.objects();
+        assert!(objects[0].pointer("/metadata/annotations/config.kubernetes.io~1origin").is_some(), "{objects:?}");
     }
 
     #[test]

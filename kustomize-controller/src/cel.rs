@@ -15,7 +15,7 @@ const MAX_LENGTH: usize = 16 * 1024;
 
 /// What is wrong with an expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CelError {
+pub(crate) enum CelError {
     /// It is no CEL.
     #[error("failed to parse the CEL expression '{expression}': ERROR: <input>:{cause}")]
     Parse {
@@ -38,7 +38,7 @@ pub enum CelError {
 }
 
 /// An expression that can be evaluated any number of times.
-pub struct Expression {
+pub(crate) struct Expression {
     text: String,
     program: Program,
 }
@@ -54,7 +54,7 @@ impl Expression {
     ///
     /// # Errors
     /// [`CelError::Parse`].
-    pub fn new(text: &str) -> Result<Self, CelError> {
+    pub(crate) fn new(text: &str) -> Result<Self, CelError> {
         let fail = |cause: String| CelError::Parse { expression: text.to_owned(), cause };
         if text.len() > MAX_LENGTH {
             return Err(fail(format!("1:1: longer than {MAX_LENGTH} bytes")));
@@ -71,7 +71,7 @@ impl Expression {
     ///
     /// # Errors
     /// [`CelError::Evaluate`], [`CelError::NotBoolean`].
-    pub fn holds<'a>(&self, variables: impl IntoIterator<Item = (&'a str, &'a Value)>) -> Result<bool, CelError> {
+    pub(crate) fn holds<'a>(&self, variables: impl IntoIterator<Item = (&'a str, &'a Value)>) -> Result<bool, CelError> {
         let mut context = Context::default().with_all();
         for (name, value) in variables {
             context.add_variable_from_value(name.to_owned(), cel_value(value));
@@ -118,7 +118,7 @@ struct HealthRule {
 ///
 /// # Errors
 /// The text of the condition, in Flux's words.
-pub fn health_rules(checks: &[CustomHealthCheck]) -> Result<Vec<Arc<dyn Evaluate>>, String> {
+pub(crate) fn health_rules(checks: &[CustomHealthCheck]) -> Result<Vec<Arc<dyn Evaluate>>, String> {
     let mut rules: Vec<HealthRule> = Vec::new();
     for (i, check) in checks.iter().enumerate() {
         let place = format!("healthchecks[{i}]");

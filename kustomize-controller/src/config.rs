@@ -5,19 +5,19 @@ use sluice_runtime::flags::{Common, FeatureGates, FlagError, duration};
 use std::time::Duration;
 
 /// Substitution fails on variables that are not defined.
-pub const STRICT_SUBSTITUTION: &str = "StrictPostBuildSubstitutions";
+pub(crate) const STRICT_SUBSTITUTION: &str = "StrictPostBuildSubstitutions";
 /// `readyExpr` does not replace the built-in checks of a dependency but adds to them.
-pub const ADDITIVE_DEPENDENCY_CHECK: &str = "AdditiveCELDependencyCheck";
+pub(crate) const ADDITIVE_DEPENDENCY_CHECK: &str = "AdditiveCELDependencyCheck";
 /// Sources are read from the API server in each pass, not from the watch's memory.
-pub const DIRECT_SOURCE_FETCH: &str = "DirectSourceFetch";
+pub(crate) const DIRECT_SOURCE_FETCH: &str = "DirectSourceFetch";
 /// ConfigMaps and Secrets are not watched.
-pub const DISABLE_CONFIG_WATCHERS: &str = "DisableConfigWatchers";
+pub(crate) const DISABLE_CONFIG_WATCHERS: &str = "DisableConfigWatchers";
 /// Health checks wait for the timeout even if an object failed for good.
-pub const DISABLE_FAIL_FAST: &str = "DisableFailFastBehavior";
+pub(crate) const DISABLE_FAIL_FAST: &str = "DisableFailFastBehavior";
 /// ExternalArtifacts can be sources.
-pub const EXTERNAL_ARTIFACT: &str = "ExternalArtifact";
+pub(crate) const EXTERNAL_ARTIFACT: &str = "ExternalArtifact";
 /// Objects can name a ServiceAccount whose cloud identity is used.
-pub const WORKLOAD_IDENTITY: &str = "ObjectLevelWorkloadIdentity";
+pub(crate) const WORKLOAD_IDENTITY: &str = "ObjectLevelWorkloadIdentity";
 
 /// All gates that Flux's controller knows, and their defaults. Those without a constant above change nothing here: health
 /// checks are always interrupted by a new trigger, and nothing is polled or cached in the way that they switch off.

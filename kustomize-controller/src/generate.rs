@@ -18,7 +18,7 @@ const REMOTE: [&str; 8] = ["git::", "gh:", "ssh://", "https://", "http://", "git
 
 /// Why there is no kustomization to build.
 #[derive(Debug, thiserror::Error)]
-pub enum GenerateError {
+pub(crate) enum GenerateError {
     /// A manifest that would become a resource is none.
     #[error("failed to decode Kubernetes YAML from {file}: {cause}")]
     Manifest {
@@ -50,7 +50,7 @@ pub enum GenerateError {
 ///
 /// # Errors
 /// See [`GenerateError`].
-pub fn kustomization(root: &Path, dir: &Path, spec: &KustomizationSpec) -> Result<Kustomization, GenerateError> {
+pub(crate) fn kustomization(root: &Path, dir: &Path, spec: &KustomizationSpec) -> Result<Kustomization, GenerateError> {
     let mut file = match find(dir) {
         Some(path) => read(root, &path)?,
         None => generate(root, dir)?,
@@ -73,15 +73,13 @@ fn read(root: &Path, path: &Path) -> Result<Kustomization, GenerateError> {
 }
 
 fn generate(root: &Path, dir: &Path) -> Result<Kustomization, GenerateError> {
-    let mut file = Kustomization {
-        api_version: API_VERSION.to_owned(),
-        kind: "Kustomization".to_owned(),
-        ..Kustomization::default()
-    };
-    collect(root, dir, Path::new("."), 0, &mut file.resources)?;
-    if file.resources.is_empty() {
-        file.namespace = PLACEHOLDER.to_owned();
-    }
+    let mut resources = Vec::new();
+    collect(root, dir, Path::new("."), 0, &mut resources)?;
+    let placeholder = if resources.is_empty() { format!("namespace: {PLACEHOLDER}\n") } else { String::new() };
+    let text = format!("apiVersion: {API_VERSION}\nkind: Kustomization\n{placeholder}");
+    let mut file = Kustomization::parse(&text, UnknownFields::Refuse)
+        .map_err(|err| GenerateError::File(err.to_string()))?;
+    file.resources = resources;
     Ok(file)
 }
 

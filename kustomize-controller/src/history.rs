@@ -10,21 +10,21 @@ const KEPT: usize = 5;
 
 /// What a pass did, as far as history is concerned.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Digest of what was built.
-    pub digest: String,
+    pub(crate) digest: String,
     /// Reason of the Ready condition.
-    pub status: String,
+    pub(crate) status: String,
     /// When the pass ended.
-    pub at: Timestamp,
+    pub(crate) at: Timestamp,
     /// How long it took.
-    pub took: std::time::Duration,
+    pub(crate) took: std::time::Duration,
     /// Revision and, if known, origin revision.
-    pub metadata: BTreeMap<String, String>,
+    pub(crate) metadata: BTreeMap<String, String>,
 }
 
 /// Puts an outcome first. Outcomes are the same if they applied the same and ended the same.
-pub fn record(history: &mut Vec<Snapshot>, outcome: Outcome) {
+pub(crate) fn record(history: &mut Vec<Snapshot>, outcome: Outcome) {
     let now = Time(Timestamp::from_second(outcome.at.as_second()).unwrap_or(outcome.at));
     let same = |s: &Snapshot| s.digest == outcome.digest && s.last_reconciled_status == outcome.status;
     let mut snapshot = match history.iter().position(same) {

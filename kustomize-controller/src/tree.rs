@@ -14,18 +14,18 @@ const TABLE: usize = 64;
 
 /// An unpacked source. Its directory is removed with the last reference.
 #[derive(Debug)]
-pub struct Tree(tempfile::TempDir);
+pub(crate) struct Tree(tempfile::TempDir);
 
 impl Tree {
     /// The root of the source.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.0.path()
     }
 }
 
 /// Why there is no tree.
 #[derive(Debug, thiserror::Error)]
-pub enum TreeError {
+pub(crate) enum TreeError {
     /// No directory for it.
     #[error("tmp dir error: {0}")]
     Directory(std::io::Error),
@@ -36,7 +36,7 @@ pub enum TreeError {
 
 /// Fetches trees and remembers the last ones.
 #[derive(Debug)]
-pub struct Trees {
+pub(crate) struct Trees {
     fetcher: Fetcher,
     by_digest: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Weak<Tree>>>>>,
     recent: Mutex<VecDeque<Arc<Tree>>>,
@@ -44,7 +44,7 @@ pub struct Trees {
 
 impl Trees {
     /// An empty memory.
-    pub fn new(fetcher: Fetcher) -> Self {
+    pub(crate) fn new(fetcher: Fetcher) -> Self {
         Self { fetcher, by_digest: Mutex::default(), recent: Mutex::default() }
     }
 
@@ -52,7 +52,7 @@ impl Trees {
     ///
     /// # Errors
     /// See [`TreeError`].
-    pub async fn get(&self, url: &str, digest: &str, cancel: &CancellationToken) -> Result<Arc<Tree>, TreeError> {
+    pub(crate) async fn get(&self, url: &str, digest: &str, cancel: &CancellationToken) -> Result<Arc<Tree>, TreeError> {
         let slot = {
             let mut table = self.by_digest.lock();
             if table.len() >= TABLE {
@@ -71,7 +71,8 @@ impl Trees {
         *held = Arc::downgrade(&tree);
         let mut recent = self.recent.lock();
         recent.push_front(tree.clone());
-        let old = recent.split_off(KEPT.min(recent.len()));
+        let keep = KEPT.min(recent.len());
+        let old = recent.split_off(keep);
         drop(recent);
         if !old.is_empty() {
             // Removing a large directory takes a while.

@@ -9,7 +9,7 @@ use sluice_api::meta::ValuesKind;
 /// A reference that cannot be followed.
 #[derive(Debug, thiserror::Error)]
 #[error("substitute from '{kind}/{name}' error: {cause}")]
-pub struct VariablesError {
+pub(crate) struct VariablesError {
     kind: String,
     name: String,
     cause: String,
@@ -20,7 +20,7 @@ pub struct VariablesError {
 ///
 /// # Errors
 /// A reference that does not exist (unless it is optional) or cannot be read.
-pub async fn read(client: &Client, namespace: &str, post: &PostBuild) -> Result<Variables, VariablesError> {
+pub(crate) async fn read(client: &Client, namespace: &str, post: &PostBuild) -> Result<Variables, VariablesError> {
     let mut variables = Variables::new();
     for reference in &post.substitute_from {
         let name = reference.name.as_str();
