@@ -17,6 +17,7 @@ pub mod object;
 pub mod oci;
 mod secrets;
 mod summary;
+mod suspects;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod unbuilt;

@@ -297,7 +297,8 @@ impl<O: SourceObject> Work<O> {
                 let url = link.as_ref().map(|link| store.link(&location, &file, link));
                 (stored, url)
             });
-            (Ok(drop(lock)), Some(written))
+            drop(lock);
+            (Ok(()), Some(written))
         })
         .await
         .map_err(|error| Failure::plain("Failed", format!("{failed}: {error}")).retry())?;

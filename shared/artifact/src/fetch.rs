@@ -352,7 +352,7 @@ mod tests {
             .route("/flaky/{failures}", get(flaky))
             .route("/forbidden", get(|| async { StatusCode::FORBIDDEN }))
             .route("/unimplemented", get(|| async { StatusCode::NOT_IMPLEMENTED }))
-            .route("/hang", get(|| std::future::pending::<&'static str>()));
+            .route("/hang", get(std::future::pending::<&'static str>));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });

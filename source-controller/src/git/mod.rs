@@ -9,7 +9,6 @@ mod failure;
 mod include;
 mod reference;
 mod settings;
-mod suspects;
 #[cfg(test)]
 mod tests;
 
@@ -26,12 +25,12 @@ use sluice_runtime::events::Event;
 use tokio::runtime::Handle;
 
 use crate::git::access::Access;
-use crate::git::failure::Asking;
+use crate::git::failure::{Asking, GitFailure};
 use crate::git::include::Included;
-use crate::git::suspects::Suspects;
 use crate::kind::{
     ARTIFACT_IN_STORAGE, ARTIFACT_OUTDATED, Failure, Produced, SOURCE_VERIFIED, SourceKind, Stop,
 };
+use crate::suspects::Suspects;
 use crate::work::{Archive, Work};
 
 /// Mirrors kept on disk. One that is gone costs a shallow clone.
@@ -111,7 +110,7 @@ impl SourceKind for Git {
         };
         let resolved = self
             .suspects
-            .note(&host, resolved)
+            .note(&host, resolved, GitFailure::is_silence)
             .map_err(|error| error.stop(&remote, &chosen.reference, asking))?;
         if is_same_content && can_skip(work) && resolved.ties.is_empty() && is_stored(work, &resolved) {
             let revision = resolved.revision();
@@ -126,7 +125,7 @@ impl SourceKind for Git {
         let checkout = self.check_out(work, &access, &remote, resolved, &tree, limit).await;
         let checkout = self
             .suspects
-            .note(&host, checkout)
+            .note(&host, checkout, GitFailure::is_silence)
             .map_err(|error| error.stop(&remote, &chosen.reference, Asking::Clone))?;
         check_sparse(&tree, &work.object.spec.sparse_checkout)?;
         let produced = Produced::new(message(&checkout));
@@ -158,7 +157,7 @@ impl Git {
         resolved: Resolved,
         tree: &Path,
         limit: Limit,
-    ) -> Result<Checkout, failure::GitFailure> {
+    ) -> Result<Checkout, GitFailure> {
         let options = CheckoutOptions {
             sparse: work.object.spec.sparse_checkout.clone(),
             submodules: work.object.spec.recurse_submodules,
@@ -267,9 +266,9 @@ fn message(checkout: &Checkout) -> String {
 /// Runs Git work where blocking is allowed.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> sluice_git::Result<T> + Send + 'static,
-) -> Result<T, failure::GitFailure> {
+) -> Result<T, GitFailure> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(failure::GitFailure::Git),
-        Err(error) => Err(failure::GitFailure::Lost(error.to_string())),
+        Ok(done) => done.map_err(GitFailure::Git),
+        Err(error) => Err(GitFailure::Lost(error.to_string())),
     }
 }

@@ -9,6 +9,8 @@ mod select;
 mod session;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 mod transport;
 
 use std::collections::{BTreeMap, HashMap};
@@ -25,6 +27,7 @@ use sluice_runtime::conditions::State;
 
 use crate::kind::{ARTIFACT_OUTDATED, FETCH_FAILED, Failure, Produced, SOURCE_VERIFIED, SourceKind, Stop};
 use crate::secrets::{self, Proxy, Tls};
+use crate::suspects::Suspects;
 use crate::work::{Archive, Work};
 use address::{Repository, valid_tag};
 use credentials::{Credential, Keyring};
@@ -42,6 +45,7 @@ const LINK: &str = "latest.tar.gz";
 #[derive(Debug, Default)]
 pub struct Oci {
     transports: Transports,
+    suspects: Suspects,
     sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
 }
 
@@ -144,9 +148,11 @@ impl SourceKind for Oci {
         let session = self.session(client, &repository, keyring.find(&repository));
         let plain_http = insecure || repository.is_local();
         let registry = Registry { http, repository: &repository, session: &session, plain_http };
+        let _turn = self.suspects.turn(&repository.host)?;
         let _place = work.cx.hosts.acquire(&repository.host).await;
 
-        let upstream = resolve(work, &registry).await?;
+        let heard = Heard { suspects: &self.suspects, host: &repository.host };
+        let upstream = resolve(work, &registry, &heard).await?;
         let is_new = work.artifact().is_none_or(|artifact| artifact.revision != upstream.revision);
         let outdated = format!("new revision '{}' for '{}'", upstream.revision, upstream.name);
         if let Err(stop) = check_signature(work, &upstream) {
@@ -162,7 +168,7 @@ impl SourceKind for Oci {
         if is_new {
             work.outdated("NewRevision", &outdated).await?;
         }
-        let (layer, metadata) = pull(work, &registry, &upstream).await?;
+        let (layer, metadata) = pull(work, &registry, &upstream, &heard).await?;
         work.remove_condition(FETCH_FAILED);
         store(work, &upstream, layer, metadata).await?;
         Ok(stored(work, &upstream.revision))
@@ -240,7 +246,11 @@ fn check_provider(work: &Work<OCIRepository>, keyring: &Keyring) -> Result<(), S
 }
 
 /// Asks the registry which digest the reference means now.
-async fn resolve(work: &Work<OCIRepository>, registry: &Registry<'_>) -> Result<Upstream, Stop> {
+async fn resolve(
+    work: &Work<OCIRepository>,
+    registry: &Registry<'_>,
+    heard: &Heard<'_>,
+) -> Result<Upstream, Stop> {
     let (url, repository) = (work.object.spec.url.clone(), registry.repository);
     let no_tag = |error: String| {
         Failure::fetch(
@@ -264,7 +274,7 @@ async fn resolve(work: &Work<OCIRepository>, registry: &Registry<'_>) -> Result<
         }
         Wanted::Tag(tag) => (Some(tag.clone()), tag),
         Wanted::Semver { range, filter, is_chart } => {
-            let tags = timed(work, registry.tags()).await.map_err(no_tag)?;
+            let tags = heard.within(work, registry.tags()).await.map_err(no_tag)?;
             let tag = select::highest(tags, &range, filter.as_ref(), is_chart).map_err(no_tag)?;
             (Some(tag.clone()), tag)
         }
@@ -274,7 +284,7 @@ async fn resolve(work: &Work<OCIRepository>, registry: &Registry<'_>) -> Result<
     {
         return Err(no_tag(format!("'{tag}' is not a valid tag")));
     }
-    let digest = timed(work, registry.digest(&reference)).await.map_err(no_digest)?;
+    let digest = heard.within(work, registry.digest(&reference)).await.map_err(no_digest)?;
     let revision = match &tag {
         Some(tag) => format!("{tag}@{digest}"),
         None => digest.clone(),
@@ -282,19 +292,26 @@ async fn resolve(work: &Work<OCIRepository>, registry: &Registry<'_>) -> Result<
     Ok(Upstream { name: repository.with(&reference), repository: repository.clone(), revision, digest })
 }
 
-/// Bounds network work by `spec.timeout` and the shutdown.
-async fn timed<T>(
-    work: &Work<OCIRepository>,
-    task: impl Future<Output = Result<T, RegistryError>>,
-) -> Result<T, String> {
-    let timeout = work.timeout();
-    tokio::select! {
-        biased;
-        () = work.shutdown.cancelled() => Err("the controller is shutting down".to_owned()),
-        result = tokio::time::timeout(timeout, task) => match result {
-            Ok(result) => result.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("no answer within the timeout of {}", sluice_api::meta::Duration::format(timeout))),
-        },
+/// Listens to whether the host answers at all.
+struct Heard<'a> {
+    suspects: &'a Suspects,
+    host: &'a str,
+}
+
+impl Heard<'_> {
+    /// Bounds network work by `spec.timeout` and the shutdown, and makes a suspect of a host that does not answer.
+    async fn within<T>(
+        &self,
+        work: &Work<OCIRepository>,
+        task: impl Future<Output = Result<T, RegistryError>>,
+    ) -> Result<T, String> {
+        let timeout = work.timeout();
+        let result = tokio::select! {
+            biased;
+            () = work.shutdown.cancelled() => return Err("the controller is shutting down".to_owned()),
+            result = tokio::time::timeout(timeout, task) => result.unwrap_or(Err(RegistryError::Timeout(timeout))),
+        };
+        self.suspects.note(self.host, result, RegistryError::is_silence).map_err(|error| error.to_string())
     }
 }
 
@@ -325,6 +342,7 @@ async fn pull(
     work: &Work<OCIRepository>,
     registry: &Registry<'_>,
     upstream: &Upstream,
+    heard: &Heard<'_>,
 ) -> Result<(PathBuf, BTreeMap<String, String>), Stop> {
     let url = &work.object.spec.url;
     let pull_failed = |error: String| {
@@ -332,10 +350,11 @@ async fn pull(
             .retry()
     };
     let layer_failed = |error: String| Failure::fetch("OCIArtifactLayerOperationFailed", error).retry();
-    let manifest: Manifest = timed(work, registry.manifest(&upstream.digest)).await.map_err(pull_failed)?;
+    let manifest: Manifest =
+        heard.within(work, registry.manifest(&upstream.digest)).await.map_err(pull_failed)?;
     let layer = select::layer(&manifest, work.object.spec.layer_selector.as_ref()).map_err(layer_failed)?;
     let path = work.dir().join("layer");
-    timed(work, registry.blob(layer, &path)).await.map_err(pull_failed)?;
+    heard.within(work, registry.blob(layer, &path)).await.map_err(pull_failed)?;
     Ok((path, manifest.annotations()))
 }
 

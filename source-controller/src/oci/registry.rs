@@ -41,6 +41,9 @@ pub(crate) enum RegistryError {
     /// It could not be reached, or broke off.
     #[error("{method} {url}: {text}")]
     Transport { method: Method, url: String, text: String },
+    /// It took longer than `spec.timeout`.
+    #[error("no answer within the timeout of {}", sluice_api::meta::Duration::format(*.0))]
+    Timeout(Duration),
     /// The token endpoint refused.
     #[error("authentication failed: {0}")]
     Authentication(String),
@@ -53,6 +56,13 @@ pub(crate) enum RegistryError {
     /// The work directory could not be written.
     #[error("cannot write '{path}': {error}")]
     Disk { path: String, error: std::io::Error },
+}
+
+impl RegistryError {
+    /// Whether the host did not answer at all.
+    pub(crate) fn is_silence(&self) -> bool {
+        matches!(self, Self::Transport { .. } | Self::Timeout(_))
+    }
 }
 
 /// A manifest, as much of it as we use.
@@ -313,8 +323,8 @@ impl Registry<'_> {
     ) -> Result<Response, (RegistryError, Option<Duration>)> {
         let mut asked_for_token = false;
         loop {
-            let response =
-                self.send(method.clone(), path, accept).await.map_err(|error| (error, Some(WAIT)))?;
+            // A host that does not answer is left to the object's back-off, which holds no worker.
+            let response = self.send(method.clone(), path, accept).await.map_err(|error| (error, None))?;
             let status = response.status();
             if status.is_success() {
                 return Ok(response);

@@ -10,7 +10,6 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::failure::GitFailure;
 use crate::kind::{Failure, Stop};
 
 /// Until the next turn.
@@ -20,13 +19,13 @@ const MAX_SUSPECTS: usize = 1024;
 
 /// The hosts that did not answer.
 #[derive(Debug, Default)]
-pub(super) struct Suspects {
+pub(crate) struct Suspects {
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 impl Suspects {
     /// The right to try `host`: at once for hosts that answer, one at a time for suspects.
-    pub(super) fn turn(&self, host: &str) -> Result<Option<OwnedSemaphorePermit>, Stop> {
+    pub(crate) fn turn(&self, host: &str) -> Result<Option<OwnedSemaphorePermit>, Stop> {
         let Some(suspect) = self.hosts.lock().get(host).cloned() else { return Ok(None) };
         match suspect.try_acquire_owned() {
             Ok(turn) => Ok(Some(turn)),
@@ -38,11 +37,17 @@ impl Suspects {
         }
     }
 
-    /// Learns from the result of an operation on `host`.
-    pub(super) fn note<T>(&self, host: &str, result: Result<T, GitFailure>) -> Result<T, GitFailure> {
+    /// Learns from the result of an operation on `host`; `is_silence` tells errors of a host that did not answer from
+    /// answers that were not liked.
+    pub(crate) fn note<T, E>(
+        &self,
+        host: &str,
+        result: Result<T, E>,
+        is_silence: impl FnOnce(&E) -> bool,
+    ) -> Result<T, E> {
         let mut hosts = self.hosts.lock();
         match &result {
-            Err(error) if error.is_silence() => {
+            Err(error) if is_silence(error) => {
                 if hosts.len() < MAX_SUSPECTS {
                     hosts.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(1)));
                 }
@@ -57,22 +62,18 @@ impl Suspects {
 mod tests {
     use super::*;
 
-    fn silence() -> Result<(), GitFailure> {
-        Err(GitFailure::Git(sluice_git::Error::Timeout { after: PAUSE, doing: "waiting".into() }))
-    }
-
     #[test]
     fn a_silent_host_is_tried_by_one_at_a_time_until_it_answers() {
         let suspects = Suspects::default();
         assert!(suspects.turn("a").unwrap().is_none());
-        let _ = suspects.note("a", silence());
+        let _ = suspects.note("a", Err::<(), _>("no answer"), |_| true);
         let turn = suspects.turn("a").unwrap();
         assert!(turn.is_some());
         assert!(matches!(suspects.turn("a"), Err(Stop::Waiting(..))));
         assert!(suspects.turn("b").unwrap().is_none(), "others are not held up");
         drop(turn);
         assert!(suspects.turn("a").unwrap().is_some());
-        let _ = suspects.note("a", Ok(()));
+        let _ = suspects.note("a", Err::<(), _>("not found"), |_| false);
         assert!(suspects.turn("a").unwrap().is_none());
     }
 }
