@@ -1,0 +1,200 @@
+//! Starts a server and two controllers, runs the phases, prints a table.
+
+mod cluster;
+mod process;
+mod table;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use tokio::io::AsyncReadExt;
+
+use cluster::{Bench, Version};
+use process::{Process, Usage};
+
+/// What to measure.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Cluster to use; without it an embedded API server is started as a process of its own
+    #[arg(long)]
+    kubeconfig: Option<PathBuf>,
+    /// The source-controller to measure
+    #[arg(long)]
+    source_controller: PathBuf,
+    /// The kustomize-controller to measure
+    #[arg(long)]
+    kustomize_controller: PathBuf,
+    /// Applications, of four objects each
+    #[arg(long, default_value_t = 200)]
+    apps: usize,
+    /// Requests in flight when objects are applied directly, and when custom resources are written
+    #[arg(long, default_value_t = 8)]
+    concurrent: usize,
+    /// Further argument for both controllers, such as `--concurrent=10`; can be given several times
+    #[arg(long = "arg", allow_hyphen_values = true)]
+    arguments: Vec<String>,
+    /// Longest time of a phase in seconds
+    #[arg(long, default_value_t = 600)]
+    timeout: u64,
+    /// Time in seconds that processes are left alone before their idle memory is read
+    #[arg(long, default_value_t = 10)]
+    idle: u64,
+    /// Directory for the logs of the processes; they are lost without it
+    #[arg(long)]
+    logs: Option<PathBuf>,
+}
+
+/// What a phase cost.
+struct Phase {
+    name: &'static str,
+    time: Duration,
+    direct: Option<Duration>,
+    usage: Vec<Usage>,
+}
+
+/// Runs the embedded API server until standard input ends.
+pub(crate) async fn serve(kubeconfig: &Path) -> anyhow::Result<()> {
+    let server = sluice_simulator::Server::start(sluice_simulator::Options::default()).await?;
+    server.write_kubeconfig(kubeconfig).with_context(|| format!("cannot write {}", kubeconfig.display()))?;
+    let mut rest = Vec::new();
+    tokio::io::stdin().read_to_end(&mut rest).await?;
+    server.stop().await;
+    Ok(())
+}
+
+/// Runs all phases and prints the table.
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let dir = tempfile::tempdir().context("cannot make a temporary directory")?;
+    let logs = args.logs.clone().unwrap_or_else(|| dir.path().to_owned());
+    std::fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
+    let mut processes = Vec::new();
+    let kubeconfig = match &args.kubeconfig {
+        Some(path) => path.clone(),
+        None => {
+            let path = dir.path().join("kubeconfig");
+            processes.push(start_server(&path, &logs).await?);
+            path
+        }
+    };
+    let timeout = Duration::from_secs(args.timeout);
+    let bench = Bench::connect(&kubeconfig, args.apps, args.concurrent, timeout).await?;
+    bench.prepare().await?;
+    for (name, binary) in
+        [("source-controller", &args.source_controller), ("kustomize-controller", &args.kustomize_controller)]
+    {
+        processes
+            .push(start_controller(name, binary, &args.arguments, &kubeconfig, dir.path(), &logs).await?);
+    }
+    let mut phases = Vec::new();
+    tokio::time::sleep(Duration::from_secs(args.idle)).await;
+    phases.push(measure(&mut processes, "idle", None, async { Ok(()) }).await?);
+
+    let install =
+        measure(&mut processes, "direct install", None, bench.apply_directly(Version::First)).await?;
+    let upgrade =
+        measure(&mut processes, "direct upgrade", None, bench.apply_directly(Version::Second)).await?;
+    let no_op = measure(&mut processes, "direct no-op", None, bench.apply_directly(Version::Second)).await?;
+    let direct = [install.time, upgrade.time, no_op.time];
+    phases.extend([install, upgrade, no_op]);
+
+    let artifacts = bench.publish().await?;
+    phases.push(measure(&mut processes, "install", Some(direct[0]), bench.install(&artifacts)).await?);
+    phases.push(measure(&mut processes, "upgrade", Some(direct[1]), bench.upgrade(&artifacts)).await?);
+    phases.push(measure(&mut processes, "forced no-op", Some(direct[2]), bench.force()).await?);
+    tokio::time::sleep(Duration::from_secs(args.idle)).await;
+    phases.push(measure(&mut processes, "idle", None, async { Ok(()) }).await?);
+    table::print(args.apps, &phases)?;
+    for process in processes.into_iter().rev() {
+        process.stop().await;
+    }
+    Ok(())
+}
+
+/// Runs a phase; reads what each process used of CPU and, at its peak, of memory.
+async fn measure(
+    processes: &mut [Process],
+    name: &'static str,
+    direct: Option<Duration>,
+    phase: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<Phase> {
+    table::progress(name)?;
+    for process in processes.iter_mut() {
+        process.begin()?;
+    }
+    let start = std::time::Instant::now();
+    phase.await.with_context(|| format!("phase {name:?} failed"))?;
+    let time = start.elapsed();
+    let usage = processes.iter_mut().map(Process::usage).collect::<anyhow::Result<_>>()?;
+    Ok(Phase { name, time, direct, usage })
+}
+
+async fn start_server(kubeconfig: &Path, logs: &Path) -> anyhow::Result<Process> {
+    let program = std::env::current_exe().context("cannot find this program")?;
+    let mut command = tokio::process::Command::new(program);
+    command.arg("server").arg("--kubeconfig").arg(kubeconfig).stdin(Stdio::piped());
+    let mut process = Process::start("API server", command, logs)?;
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while !kubeconfig.exists() {
+        process.check()?;
+        if std::time::Instant::now() > deadline {
+            bail!("the embedded API server did not start within 30 seconds; see {}", logs.display());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(process)
+}
+
+/// Starts a controller with Flux's flags on ports that the kernel chose, and waits until it serves its health.
+async fn start_controller(
+    name: &'static str,
+    binary: &Path,
+    arguments: &[String],
+    kubeconfig: &Path,
+    dir: &Path,
+    logs: &Path,
+) -> anyhow::Result<Process> {
+    let health = free_address()?;
+    let temporary = dir.join(format!("{name}-tmp"));
+    std::fs::create_dir_all(&temporary)?;
+    let mut command = tokio::process::Command::new(binary);
+    command
+        .env("KUBECONFIG", kubeconfig)
+        .env("RUNTIME_NAMESPACE", cluster::NAMESPACE)
+        .env("TMPDIR", &temporary)
+        .arg("--events-addr=")
+        .arg("--log-level=info")
+        .arg("--enable-leader-election=false")
+        .arg(format!("--health-addr={health}"))
+        .arg(format!("--metrics-addr={}", free_address()?))
+        .stdin(Stdio::null());
+    if name == "source-controller" {
+        let storage = free_address()?;
+        let data = dir.join("data");
+        std::fs::create_dir_all(&data)?;
+        command
+            .arg(format!("--storage-path={}", data.display()))
+            .arg(format!("--storage-addr={storage}"))
+            .arg(format!("--storage-adv-addr={storage}"));
+    }
+    command.args(arguments);
+    let mut process = Process::start(name, command, logs)?;
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while tokio::net::TcpStream::connect(&health).await.is_err() {
+        process.check()?;
+        if std::time::Instant::now() > deadline {
+            bail!("{name} did not open its health port {health} within 60 seconds; see {}", logs.display());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(process)
+}
+
+/// An address that was free a moment ago: other implementations cannot report a port that they chose themselves.
+fn free_address() -> anyhow::Result<String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("cannot find a free port")?;
+    Ok(listener.local_addr()?.to_string())
+}
