@@ -61,7 +61,14 @@ impl<K: SourceKind> Machine<K> {
             return self.close_suspended(work).await;
         }
         let result = match self.begin(&mut work).await {
-            Ok(()) => self.steps(&mut work).await,
+            Ok(()) => {
+                let show_later = work.show_later();
+                tokio::select! {
+                    biased;
+                    result = self.steps(&mut work) => result,
+                    never = show_later => match never {},
+                }
+            }
             Err(stop) => Err(stop),
         };
         self.finish(work, result).await
@@ -73,7 +80,8 @@ impl<K: SourceKind> Machine<K> {
         self.kind.produce(work).await
     }
 
-    /// Shows that work began: to `kubectl` where the spec changed, to the CLI where it asked for a reconcile.
+    /// Shows that work began: at once where the spec changed. Where a reconcile was only asked for, and at the interval,
+    /// not before it takes a while: Flux writes at once, which costs a write per pass that nobody can see.
     async fn begin(&self, work: &mut Work<K::Object>) -> Result<(), Stop> {
         let generation = work.generation();
         let observed = work.object.observed_generation().unwrap_or(0);
@@ -88,9 +96,7 @@ impl<K: SourceKind> Machine<K> {
         if conditions::is_unknown(list, conditions::READY) {
             conditions::mark_unknown(list, generation, conditions::READY, conditions::PROGRESSING, message);
         }
-        let is_asked = requests::requested_at(&work.object)
-            .is_some_and(|at| work.object.last_handled_reconcile_at() != Some(at));
-        if is_new || is_asked { work.publish().await } else { Ok(()) }
+        if is_new { work.publish().await } else { Ok(()) }
     }
 
     async fn delete(&self, work: &Work<K::Object>) -> Outcome {

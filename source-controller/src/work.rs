@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::{Api, ResourceExt};
+use parking_lot::Mutex;
 use sluice_api::meta::Time;
 use sluice_api::source::Artifact;
 use sluice_artifact::{Ignore, Location, StoreError, Stored};
@@ -38,8 +39,13 @@ pub struct Work<O> {
     /// The object as the pass found it.
     pub(crate) found: O,
     pub(crate) objects: Objects<O>,
+    /// What [`Work::show_later`] has written, or was about to write.
+    shown: Arc<Mutex<Option<O>>>,
     dir: Option<TempDir>,
 }
+
+/// Until a pass that was asked for shows that it is at work: most are done sooner, and then save a write.
+const SHOW_AFTER: Duration = Duration::from_millis(300);
 
 /// How to store the files of a directory; see [`Work::store_directory`].
 #[derive(Debug, Clone)]
@@ -61,7 +67,16 @@ pub struct Archive<'a> {
 impl<O: SourceObject> Work<O> {
     pub(crate) fn new(object: &O, cx: Arc<Context>, objects: Objects<O>, shutdown: Shutdown) -> Self {
         let object = object.clone();
-        Self { written: object.clone(), found: object.clone(), object, cx, shutdown, objects, dir: None }
+        Self {
+            written: object.clone(),
+            found: object.clone(),
+            object,
+            cx,
+            shutdown,
+            objects,
+            shown: Arc::default(),
+            dir: None,
+        }
     }
 
     /// Namespace of the object: also that of everything it refers to.
@@ -160,6 +175,10 @@ impl<O: SourceObject> Work<O> {
     /// # Errors
     /// What the API server answered.
     pub async fn publish(&mut self) -> Result<(), Stop> {
+        if let Some(shown) = self.shown.lock().take() {
+            self.object.meta_mut().resource_version = shown.meta().resource_version.clone();
+            self.written = shown;
+        }
         let patcher = Patcher::new(CONTROLLER, &OWNED);
         match patcher.patch(&self.api::<O>(), &self.written, &self.object).await {
             Ok(None) => Ok(()),
@@ -174,6 +193,28 @@ impl<O: SourceObject> Work<O> {
                 Err(Failure::plain("PatchOperationFailed", format!("failed to patch status: {error}"))
                     .retry())
             }
+        }
+    }
+
+    /// Writes the status as it is now if the pass takes long; never ends. Dropped at any await, it leaves nothing that
+    /// [`Work::publish`] would not put right.
+    pub(crate) fn show_later(&self) -> impl Future<Output = std::convert::Infallible> + Send + use<O> {
+        let (api, objects, shown) = (self.api::<O>(), self.objects.clone(), self.shown.clone());
+        let (written, mut object) = (self.written.clone(), self.object.clone());
+        async move {
+            tokio::time::sleep(SHOW_AFTER).await;
+            // Before the request: whether it arrives cannot be known if this is dropped meanwhile.
+            *shown.lock() = Some(object.clone());
+            match Patcher::new(CONTROLLER, &OWNED).patch(&api, &written, &object).await {
+                Ok(Some(answer)) => {
+                    object.meta_mut().resource_version = answer.meta().resource_version.clone();
+                    objects.observe(answer);
+                    *shown.lock() = Some(object);
+                }
+                Ok(None) => {}
+                Err(error) => tracing::debug!(%error, "status not written at the begin of the pass"),
+            }
+            std::future::pending().await
         }
     }
 

@@ -23,6 +23,7 @@ struct Scripted(Arc<Mutex<Script>>);
 
 #[derive(Default)]
 struct Script {
+    delay: Duration,
     content: String,
     stop: Option<Stop>,
 }
@@ -41,10 +42,11 @@ impl SourceKind for Scripted {
     type Object = GitRepository;
 
     async fn produce(&self, work: &mut Work<GitRepository>) -> Result<Produced, Stop> {
-        let (content, stop) = {
+        let (delay, content, stop) = {
             let mut script = self.0.lock();
-            (script.content.clone(), script.stop.take())
+            (script.delay, script.content.clone(), script.stop.take())
         };
+        tokio::time::sleep(delay).await;
         if let Some(stop) = stop {
             return Err(stop);
         }
@@ -308,4 +310,27 @@ async fn kinds_that_are_not_built_say_so_and_rest() {
     );
     assert_eq!(bench.types(), [STALLED, READY, FETCH_FAILED]);
     assert_eq!((bench.events().len(), bench.name().as_str()), (1, "app"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_requested_pass_shows_itself_only_if_it_takes_a_while() {
+    let (script, bench) = bench();
+    bench.pass().await;
+    let ask = |at: &str| {
+        let at = at.to_owned();
+        bench.edit(move |object| {
+            object["metadata"]["annotations"] = json!({"reconcile.fluxcd.io/requestedAt": at})
+        });
+        bench.written();
+    };
+    ask("a");
+    bench.pass().await;
+    assert_eq!(bench.written(), [format!("stored artifact for revision '{ONE}'")], "one write, the last");
+    script.0.lock().delay = Duration::from_secs(5);
+    ask("b");
+    bench.pass().await;
+    let ready = format!("stored artifact for revision '{ONE}'");
+    assert_eq!(bench.written(), ["reconciliation in progress".to_owned(), ready]);
+    assert_eq!(bench.types(), [READY, ARTIFACT_IN_STORAGE]);
+    assert_eq!(bench.object().last_handled_reconcile_at(), Some("b"));
 }

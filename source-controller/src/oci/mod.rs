@@ -33,7 +33,7 @@ use address::{Repository, valid_tag};
 use credentials::{Credential, Keyring};
 use registry::{Manifest, Registry, RegistryError};
 use select::Wanted;
-use session::Session;
+use session::{Scheme, Session};
 use transport::{ClientId, TransportOptions, Transports};
 
 /// Sessions that are kept.
@@ -47,6 +47,7 @@ pub struct Oci {
     transports: Transports,
     suspects: Suspects,
     sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
+    schemes: Mutex<HashMap<(ClientId, String), Arc<Scheme>>>,
 }
 
 /// Whose token it is: never shared between different credentials.
@@ -85,10 +86,13 @@ impl Oci {
         if let Some(session) = sessions.get(&id) {
             return session.clone();
         }
+        let mut schemes = self.schemes.lock();
         if sessions.len() >= MAX_SESSIONS {
             sessions.clear();
+            schemes.clear();
         }
-        let session = Arc::new(Session::new(credential.cloned()));
+        let scheme = schemes.entry((client, repository.host.clone())).or_default().clone();
+        let session = Arc::new(Session::new(credential.cloned(), scheme));
         sessions.insert(id, session.clone());
         session
     }

@@ -1,5 +1,6 @@
 //! What is known of a registry between requests: its scheme and our token.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -19,14 +20,13 @@ const MAX_TOKEN: usize = 1024 * 1024;
 /// Shared by the passes over all objects with the same registry, repository, client and credentials.
 pub(crate) struct Session {
     credential: Option<Credential>,
-    state: Mutex<State>,
+    scheme: Arc<Scheme>,
+    header: Mutex<Option<(HeaderValue, Option<Instant>)>>,
 }
 
-#[derive(Default)]
-struct State {
-    scheme: Option<&'static str>,
-    header: Option<(HeaderValue, Option<Instant>)>,
-}
+/// The scheme that a registry answers on; shared by all its repositories.
+#[derive(Debug, Default)]
+pub(crate) struct Scheme(Mutex<Option<&'static str>>);
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -83,33 +83,33 @@ fn parse_parameters(text: &str) -> Vec<(String, String)> {
 }
 
 impl Session {
-    pub(crate) fn new(credential: Option<Credential>) -> Self {
+    pub(crate) fn new(credential: Option<Credential>, scheme: Arc<Scheme>) -> Self {
         let header = match &credential {
             Some(Credential::Bearer(token)) => {
                 sensitive(&format!("Bearer {token}")).map(|value| (value, None))
             }
             _ => None,
         };
-        Self { credential, state: Mutex::new(State { scheme: None, header }) }
+        Self { credential, scheme, header: Mutex::new(header) }
     }
 
     /// The scheme that worked.
     pub(crate) fn scheme(&self) -> Option<&'static str> {
-        self.state.lock().scheme
+        *self.scheme.0.lock()
     }
 
     pub(crate) fn set_scheme(&self, scheme: &str) {
-        self.state.lock().scheme = Some(if scheme == "http" { "http" } else { "https" });
+        *self.scheme.0.lock() = Some(if scheme == "http" { "http" } else { "https" });
     }
 
     pub(crate) fn forget_scheme(&self) {
-        self.state.lock().scheme = None;
+        *self.scheme.0.lock() = None;
     }
 
     /// The `Authorization` header, unless it has expired.
     pub(crate) fn header(&self) -> Option<HeaderValue> {
-        let state = self.state.lock();
-        let (value, until) = state.header.as_ref()?;
+        let header = self.header.lock();
+        let (value, until) = header.as_ref()?;
         until.is_none_or(|until| Instant::now() < until).then(|| value.clone())
     }
 
@@ -146,7 +146,7 @@ impl Session {
             }
         };
         let known = header.is_some();
-        self.state.lock().header = header;
+        *self.header.lock() = header;
         Ok(known)
     }
 }
