@@ -113,11 +113,11 @@ impl Applier {
             } else {
                 drop(pending);
             }
-            Ok(Plan::Done(change(Action::Skipped)))
+            Plan::Done(change(Action::Skipped))
         };
         if inner.keys.only_if_absent(&item.object) {
             match rest::get_metadata(&self.client, &path).await {
-                Ok(live) => return skip(&live, pending),
+                Ok(live) => return Ok(skip(&live, pending)),
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(ObjectError::Query { id: id.clone(), cause: error.to_string() }),
             }
@@ -126,7 +126,7 @@ impl Applier {
             Ok(answer) => answer,
             Err(error) => {
                 return match self.judge(&resource, &path, &item.object, &error).await {
-                    Verdict::Skip(live) => skip(&live, pending),
+                    Verdict::Skip(live) => Ok(skip(&live, pending)),
                     Verdict::Recreate => Ok(Plan::Apply(Box::new(Apply {
                         change: change(Action::Created),
                         resource,
@@ -151,7 +151,7 @@ impl Applier {
             })));
         }
         if inner.keys.left_alone(&answer) {
-            return skip(&answer, pending);
+            return Ok(skip(&answer, pending));
         }
         let merge = inner.keys.merges(&answer) || inner.keys.merges(&item.object);
         let takeover = !merge && inner.takeover.applies_to(&answer);

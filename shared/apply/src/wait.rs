@@ -151,7 +151,7 @@ impl Applier {
             if failed && (options.fail_fast || !kinds().any(|kind| open(&kind))) {
                 let mut failed: Vec<Health> =
                     healths.into_iter().flatten().filter(|h| h.status.kind == Kind::Failed).collect();
-                failed.sort_by(|a, b| a.id.to_string().cmp(&b.id.to_string()));
+                failed.sort_by_cached_key(|health| health.id.to_string());
                 return Err(WaitError::FailedEarly(failed));
             }
             tokio::select! {
@@ -293,7 +293,7 @@ fn unready(targets: &[Target], healths: &[Option<Health>]) -> Vec<Health> {
             }
         })
         .collect();
-    open.sort_by(|a, b| a.id.to_string().cmp(&b.id.to_string()));
+    open.sort_by_cached_key(|health| health.id.to_string());
     open
 }
 
