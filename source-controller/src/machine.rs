@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sluice_api::Reconcilable;
 use sluice_runtime::conditions::{self, RECONCILING, STALLED, State};
 use sluice_runtime::controller::Store as Objects;
-use sluice_runtime::events::Event;
+use sluice_runtime::events::{Event, Severity};
 use sluice_runtime::{Handle, Key, Outcome, Pass, Reconciler, finalizer, requests};
 use tracing::{debug, info, warn};
 
@@ -159,6 +159,8 @@ impl<K: SourceKind> Machine<K> {
     async fn finish(&self, mut work: Work<K::Object>, result: Result<Produced, Stop>) -> Outcome {
         record_request(&mut work.object);
         let interval = work.object.interval();
+        let is_first = work.found.observed_generation() != Some(work.generation());
+        let is_success = matches!(result, Ok(_) | Err(Stop::Unchanged { .. }));
         let (outcome, event) = match result {
             Ok(produced) => succeed(&mut work, |work| success_event(work, &produced.message)),
             Err(Stop::Unchanged { reason, message }) => {
@@ -198,7 +200,11 @@ impl<K: SourceKind> Machine<K> {
             }
             return Outcome::failed(text(&stop));
         }
-        work.event(event);
+        // Flux tells Kubernetes of each pass in which nothing moved; that is a request per object and interval.
+        let is_news = event.severity != Severity::Trace || is_first || !is_success;
+        if is_news {
+            work.event(event);
+        }
         outcome
     }
 }
