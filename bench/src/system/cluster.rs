@@ -4,6 +4,7 @@ use std::{collections::HashSet, path::Path, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
 use futures::{TryStreamExt, stream};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client, Config,
     api::{ApiResource, DynamicObject, Patch, PatchParams},
@@ -70,10 +71,14 @@ impl Bench {
         Ok(Self { client: Client::try_from(config)?, apps, concurrent: concurrent.max(1), timeout })
     }
 
-    /// Installs the custom resource definitions and namespaces; waits until they are served.
+    /// Installs the custom resource definitions that the cluster lacks, and namespaces; waits until they are served.
     pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
+        let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
         for crd in sluice_api::crds() {
-            self.apply(&serde_json::to_value(&crd)?).await?;
+            // Those of another implementation stay as they are.
+            if definitions.get_opt(crd.metadata.name.as_deref().unwrap_or_default()).await?.is_none() {
+                self.apply(&serde_json::to_value(&crd)?).await?;
+            }
         }
         for name in [NAMESPACE, TARGET, DIRECT] {
             self.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})).await?;
