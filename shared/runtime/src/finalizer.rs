@@ -80,3 +80,49 @@ where
     }
     Ok(current)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{client, failure};
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use serde_json::Value;
+
+    fn object(version: &str, finalizers: &[&str]) -> Value {
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"namespace": "a", "name": "b", "resourceVersion": version, "finalizers": finalizers},
+        })
+    }
+
+    fn read(value: Value) -> ConfigMap {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[tokio::test]
+    async fn others_finalizers_survive_a_conflict() {
+        let answering = client(|seen| {
+            let metadata = &seen.body["metadata"];
+            match seen.method.as_str() {
+                "GET" => Some((200, object("2", &["theirs"]))),
+                _ if metadata["resourceVersion"] == "2" => {
+                    assert_eq!(metadata["finalizers"], json!(["theirs", "mine"]));
+                    Some((200, object("3", &["theirs", "mine"])))
+                }
+                _ => Some(failure(409, "Conflict")),
+            }
+        });
+        let api: Api<ConfigMap> = Api::namespaced(answering, "a");
+        let got = add(&api, &read(object("1", &[])), "mine", "m").await.unwrap();
+        assert_eq!(got.finalizers(), ["theirs", "mine"]);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_for_nothing_and_gone_is_fine() {
+        let quiet: Api<ConfigMap> = Api::namespaced(client(|seen| panic!("{seen:?}")), "a");
+        assert!(add(&quiet, &read(object("1", &["mine"])), "mine", "m").await.is_ok());
+        assert!(remove(&quiet, &read(object("1", &["theirs"])), "mine", "m").await.unwrap().is_some());
+        let gone: Api<ConfigMap> = Api::namespaced(client(|_| Some(failure(404, "NotFound"))), "a");
+        assert!(remove(&gone, &read(object("1", &["mine"])), "mine", "m").await.unwrap().is_none());
+    }
+}

@@ -220,3 +220,100 @@ pub(crate) fn hostname() -> String {
         .filter(|name| !name.is_empty())
         .unwrap_or_else(|| "localhost".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{client, failure};
+    use parking_lot::Mutex;
+    use serde_json::Value;
+    use std::sync::Arc;
+
+    /// One lease with compare-and-swap; `None` in the second field makes the server fail.
+    #[derive(Default)]
+    struct Server {
+        lease: Mutex<Option<Value>>,
+        broken: Mutex<bool>,
+    }
+
+    fn connect(server: &Arc<Server>) -> Client {
+        let server = server.clone();
+        client(move |seen| {
+            if *server.broken.lock() {
+                return Some(failure(500, "InternalError"));
+            }
+            let mut lease = server.lease.lock();
+            let version = |value: &Value| value["metadata"]["resourceVersion"].as_str().unwrap_or("0").to_owned();
+            match (seen.method.as_str(), lease.clone()) {
+                ("GET", Some(lease)) => Some((200, lease)),
+                ("GET", None) => Some(failure(404, "NotFound")),
+                ("PUT", Some(old)) if version(&old) != version(&seen.body) => Some(failure(409, "Conflict")),
+                ("POST", Some(_)) => Some(failure(409, "AlreadyExists")),
+                (_, old) => {
+                    let mut new = seen.body;
+                    let next = old.map_or(1, |old| version(&old).parse::<u64>().unwrap() + 1);
+                    new["metadata"]["resourceVersion"] = next.to_string().into();
+                    *lease = Some(new.clone());
+                    Some((200, new))
+                }
+            }
+        })
+    }
+
+    fn election(server: &Arc<Server>) -> Election {
+        Election::new(&connect(server), "x-leader-election", &Common::default())
+    }
+
+    fn holder(server: &Server) -> String {
+        server.lease.lock().as_ref().unwrap()["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn shards_have_leases_of_their_own() {
+        assert_eq!(lease_name("source-controller", ""), "source-controller-leader-election");
+        let name = lease_name("source-controller", "sharding.fluxcd.io/key=shard1");
+        let hash = name.strip_prefix("source-controller-leader-election-").unwrap();
+        assert!(hash.len() == 8 && hash.chars().all(|c| c.is_ascii_hexdigit()), "{name}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_second_waits_until_the_first_lets_go() {
+        let server = Arc::new(Server::default());
+        let (first, second) = (election(&server), election(&server));
+        let names = (first.identity.clone(), second.identity.clone());
+        let held = first.acquire().await;
+        let waiting = tokio::spawn(second.acquire());
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert_eq!(holder(&server), names.0, "renewed for as long as it runs");
+        let released = Instant::now();
+        held.end(true).await;
+        let held = waiting.await.unwrap();
+        assert_eq!(holder(&server), names.1);
+        assert!(released.elapsed() < Duration::from_secs(10), "without waiting for the end of the lease");
+        held.end(false).await;
+        assert_eq!(holder(&server), names.1, "kept where release is off");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_cannot_be_renewed_is_lost_before_others_may_take_it() {
+        let server = Arc::new(Server::default());
+        let held = election(&server).acquire().await;
+        *server.broken.lock() = true;
+        let begun = Instant::now();
+        held.lost().await;
+        let lost_after = begun.elapsed();
+        assert!(lost_after <= Duration::from_secs(35) && lost_after >= Duration::from_secs(20), "{lost_after:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_leader_is_replaced_after_the_lease() {
+        let server = Arc::new(Server::default());
+        let dead = election(&server);
+        assert!(dead.try_hold(&mut None).await.unwrap());
+        let begun = Instant::now();
+        let held = election(&server).acquire().await;
+        assert!(begun.elapsed() >= Duration::from_secs(35), "not before the lease ends by our own clock");
+        assert_eq!(server.lease.lock().as_ref().unwrap()["spec"]["leaseTransitions"], 1);
+        held.end(true).await;
+    }
+}

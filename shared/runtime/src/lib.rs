@@ -21,6 +21,8 @@ pub mod requests;
 pub mod selector;
 pub mod status;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;
 pub mod watch;
 
 pub use controller::{Cause, Controller, Handle, Key, Outcome, Pass, Reconciler};

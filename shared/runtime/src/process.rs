@@ -396,3 +396,64 @@ fn serve(background: &mut Tasks, flags: &Common, port: &str, listener: TcpListen
         axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::client;
+
+    async fn started() -> (Process, Common, CancellationToken) {
+        let flags = Common {
+            metrics_addr: "127.0.0.1:0".into(),
+            health_addr: "127.0.0.1:0".into(),
+            ..Common::default()
+        };
+        let shutdown = CancellationToken::new();
+        let process = Process::start("x", &flags, client(|_| None), &shutdown).await.unwrap();
+        (process, flags, shutdown)
+    }
+
+    #[tokio::test]
+    async fn endpoints_answer_until_the_shutdown() {
+        let (process, flags, shutdown) = started().await;
+        let run = tokio::spawn(process.run(|tasks| {
+            let shutdown = tasks.shutdown();
+            tasks.spawn("worker", async move {
+                shutdown.cancelled().await;
+                Ok::<_, std::io::Error>(())
+            });
+        }));
+        let (health, metrics) = (flags.bound.wait_for(HEALTH_PORT).await, flags.bound.wait_for(METRICS_PORT).await);
+        for (address, path, part) in [(health, "healthz", "ok"), (health, "readyz", "ok"), (metrics, "metrics", "# EOF")] {
+            let text = reqwest::get(format!("http://{address}/{path}")).await.unwrap().text().await.unwrap();
+            assert!(text.contains(part), "{path}: {text}");
+        }
+        shutdown.cancel();
+        run.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_ends_the_run() {
+        type Task = std::pin::Pin<Box<dyn Future<Output = Result<(), std::io::Error>> + Send>>;
+        let cases: [(Task, &str); 3] = [
+            (Box::pin(async { panic!("a bug") }), "worker panicked"),
+            (Box::pin(async { Ok(()) }), "worker ended unexpectedly"),
+            (Box::pin(async { Err(std::io::Error::other("disk")) }), "worker failed"),
+        ];
+        for (task, want) in cases {
+            let (process, _, _shutdown) = started().await;
+            let err = process.run(|tasks| tasks.spawn("worker", task)).await.unwrap_err();
+            assert_eq!(err.to_string(), want);
+        }
+    }
+
+    #[tokio::test]
+    async fn bad_addresses_are_named() {
+        for address in ["8080", "x:y", "127.0.0.1:99999"] {
+            let err = listen(address, "metrics-addr").await.unwrap_err();
+            assert!(err.to_string().starts_with(&format!("'{address}' of --metrics-addr")), "{err}");
+        }
+        assert!(listen("0", "metrics-addr").await.unwrap().is_none());
+        assert!(listen(":0", "metrics-addr").await.unwrap().is_some());
+    }
+}

@@ -156,3 +156,90 @@ pub fn difference(old: &Map<String, Value>, new: &Map<String, Value>) -> Map<Str
     }
     patch
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conditions::{READY, RECONCILING, mark_true};
+    use crate::testing::{client, failure};
+    use k8s_openapi::api::core::v1::Pod;
+    use parking_lot::Mutex;
+    use std::sync::Arc;
+
+    /// Any typed object with a status of conditions and other fields does.
+    fn object(version: &str, conditions: &[Condition], phase: &str) -> Pod {
+        let object = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"namespace": "a", "name": "b", "resourceVersion": version},
+            "status": {"phase": phase, "conditions": conditions},
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn condition(type_: &str, reason: &str) -> Condition {
+        let mut list = Vec::new();
+        mark_true(&mut list, 1, type_, reason, "m");
+        list.remove(0)
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_when_nothing_changed() {
+        let api: Api<Pod> = Api::namespaced(client(|seen| panic!("{seen:?}")), "a");
+        let same = object("1", &[condition(READY, "R")], "Running");
+        let written = Patcher::new("m", &[READY]).patch(&api, &same, &same).await.unwrap();
+        assert!(written.is_none());
+    }
+
+    #[tokio::test]
+    async fn only_conditions_lock_the_version() {
+        let bodies = Arc::new(Mutex::new(Vec::new()));
+        let log = bodies.clone();
+        let answering = client(move |seen| {
+            assert!(seen.path.starts_with("/api/v1/namespaces/a/pods/b/status?"), "{seen:?}");
+            assert!(seen.path.contains("fieldManager=me"), "{seen:?}");
+            log.lock().push(seen.body);
+            Some((200, serde_json::to_value(object("2", &[], "x")).unwrap()))
+        });
+        let (api, patcher): (Api<Pod>, _) = (Api::namespaced(answering, "a"), Patcher::new("me", &[READY]));
+        let before = object("1", &[], "Pending");
+        patcher.patch(&api, &before, &object("1", &[], "Running")).await.unwrap().unwrap();
+        patcher.patch(&api, &before, &object("1", &[condition(READY, "R")], "Pending")).await.unwrap().unwrap();
+        let bodies = bodies.lock();
+        assert_eq!(bodies[0], json!({"metadata": {}, "status": {"phase": "Running"}}));
+        assert_eq!(bodies[1]["metadata"], json!({"resourceVersion": "1"}));
+        assert_eq!(bodies[1]["status"]["conditions"][0]["reason"], "R");
+        assert!(bodies[1]["status"].get("phase").is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_conflict_keeps_what_others_wrote() {
+        let bodies = Arc::new(Mutex::new(Vec::new()));
+        let log = bodies.clone();
+        let answering = client(move |seen| {
+            if seen.method == "GET" {
+                let theirs = [condition("Foreign", "New"), condition(RECONCILING, "Old")];
+                return Some((200, serde_json::to_value(object("7", &theirs, "Pending")).unwrap()));
+            }
+            let locked = seen.body["metadata"]["resourceVersion"].clone();
+            log.lock().push(seen.body);
+            if locked == "7" { Some((200, json!({"metadata": {"name": "b"}}))) } else { Some(failure(409, "Conflict")) }
+        });
+        let api: Api<Pod> = Api::namespaced(answering, "a");
+        let before = object("1", &[condition(RECONCILING, "Old")], "Pending");
+        let after = object("1", &[condition(READY, "Mine")], "Pending");
+        Patcher::new("m", &[READY, RECONCILING]).patch(&api, &before, &after).await.unwrap();
+        let bodies = bodies.lock();
+        let types: Vec<&str> =
+            bodies[1]["status"]["conditions"].as_array().unwrap().iter().map(|c| c["type"].as_str().unwrap()).collect();
+        assert_eq!((bodies.len(), types), (2, vec![READY, "Foreign"]));
+    }
+
+    #[test]
+    fn differences_are_merge_patches() {
+        let map = |value: Value| value.as_object().unwrap().clone();
+        let old = map(json!({"same": 1, "gone": 2, "deep": {"a": 1, "b": 2}, "list": [1]}));
+        let new = map(json!({"same": 1, "deep": {"a": 1, "c": 3}, "list": [1, 2], "new": {}}));
+        let want = json!({"gone": null, "deep": {"b": null, "c": 3}, "list": [1, 2], "new": {}});
+        assert_eq!(Value::Object(difference(&old, &new)), want);
+    }
+}

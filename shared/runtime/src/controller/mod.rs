@@ -8,6 +8,8 @@ mod key;
 mod queue;
 mod run;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use backoff::{Backoff, jittered};
 pub use key::{Cause, Key};

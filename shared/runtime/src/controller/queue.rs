@@ -93,15 +93,14 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Waits for the next pass to run. Cancel safe. For one caller at a time.
-    pub(crate) async fn next(&self) -> Work {
+    /// Waits until there may be a pass to run. Cancel safe. For one caller at a time.
+    pub(crate) async fn ready(&self) {
         loop {
             let timer = {
                 let mut inner = self.inner.lock();
-                let now = Instant::now();
-                inner.wake(now);
-                if let Some(work) = inner.pop(now) {
-                    return work;
+                inner.wake(Instant::now());
+                if !inner.urgent.is_empty() || !inner.relaxed.is_empty() {
+                    return;
                 }
                 inner.timers.first().map(|(at, _)| *at)
             };
@@ -111,6 +110,22 @@ impl Queue {
                     () = tokio::time::sleep_until(at) => {}
                 },
                 None => self.changed.notified().await,
+            }
+        }
+    }
+
+    /// The next pass to run, if there is one now.
+    pub(crate) fn try_next(&self) -> Option<Work> {
+        self.inner.lock().pop(Instant::now())
+    }
+
+    /// Waits for the next pass to run.
+    #[cfg(test)]
+    pub(crate) async fn next(&self) -> Work {
+        loop {
+            self.ready().await;
+            if let Some(work) = self.try_next() {
+                return work;
             }
         }
     }

@@ -331,8 +331,10 @@ where
         synced.cancelled().await;
         let places = Arc::new(Semaphore::new(self.options.concurrent));
         loop {
+            // A place is taken only when there is work for it: passes that waited off their place need it too.
+            self.handle.queue.ready().await;
             let permit = places.clone().acquire_owned().await.ok();
-            let work = self.handle.queue.next().await;
+            let Some(work) = self.handle.queue.try_next() else { continue };
             let slot = Slot { places: places.clone(), permit: parking_lot::Mutex::new(permit) };
             let worker = Worker {
                 reconciler: reconciler.clone(),

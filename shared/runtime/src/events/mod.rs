@@ -5,6 +5,8 @@
 mod correlate;
 mod kubernetes;
 mod post;
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
