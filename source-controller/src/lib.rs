@@ -26,10 +26,13 @@ pub mod work;
 pub use config::Config;
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use kube::Client;
+use sha2::{Digest, Sha256};
 use sluice_api::source::{Bucket, HelmChart, HelmRepository};
 use sluice_artifact::{Advertised, Store, StoreOptions, serve};
 use sluice_runtime::hosts::HostLimits;
@@ -74,14 +77,19 @@ pub async fn run(config: Config, client: Client, shutdown: Shutdown) -> anyhow::
         requeue_dependency: config.requeue_dependency,
         gates,
         hosts: HostLimits::new(PER_HOST),
-        work_root: std::env::temp_dir(),
+        work_root: work_root(&config.storage_path),
     });
     let metrics = process.metrics().clone();
     let start = Start { cx: cx.clone(), config: config.clone(), metrics };
-    let git = git::Git::new(&cx.work_root, cx.store.root()).context("no directory for Git mirrors")?;
+    let git =
+        git::Git::new(&std::env::temp_dir(), cx.store.root()).context("no directory for Git mirrors")?;
     let oci = oci::Oci::new()?;
     process
         .run(move |tasks| {
+            if let Err(error) = clear(&cx.work_root) {
+                tasks.spawn("working directory", std::future::ready(Err(error)));
+                return;
+            }
             let files = serve_files(config.clone(), cx.store.clone(), early, tasks.shutdown());
             tasks.spawn("file server", files);
             start.kind(tasks, oci);
@@ -93,6 +101,25 @@ pub async fn run(config: Config, client: Client, shutdown: Shutdown) -> anyhow::
         .await?;
     info!("stopped");
     Ok(())
+}
+
+/// Directory of the working directories of passes: known by the storage path, so that a process that is killed leaves
+/// nothing that the next one does not find.
+fn work_root(storage: &Path) -> PathBuf {
+    let id = hex::encode(&Sha256::digest(storage.as_os_str().as_encoded_bytes())[..8]);
+    std::env::temp_dir().join(format!("source-controller-work-{id}"))
+}
+
+/// Makes an empty directory of `dir`. Only the one writer of the store may do that.
+fn clear(dir: &Path) -> anyhow::Result<()> {
+    let context = || format!("cannot clear working directory '{}'", dir.display());
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(context);
+        }
+        _ => {}
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(context)
 }
 
 /// What starting the controller of a kind takes.
@@ -150,4 +177,24 @@ async fn serve_files(
         .with_graceful_shutdown(shutdown.cancelled_owned())
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_process_left_is_cleared() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("work");
+        clear(&dir).unwrap();
+        std::fs::create_dir_all(dir.join("gitrepository-flux-system-app-x/worktree")).unwrap();
+        clear(&dir).unwrap();
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
+        std::fs::remove_dir(&dir).unwrap();
+        std::fs::write(&dir, "a file").unwrap();
+        assert!(clear(&dir).unwrap_err().to_string().starts_with("cannot clear working directory"));
+        assert_eq!(work_root(Path::new("/data")), work_root(Path::new("/data")));
+        assert_ne!(work_root(Path::new("/data")), work_root(Path::new("/other")));
+    }
 }
