@@ -3,13 +3,25 @@
 use crate::attempt::{Attempt, PRUNE_FAILED, Stop};
 use crate::build::Built;
 use serde_json::Value;
-use sluice_api::meta::{PROGRESSING_REASON, RECONCILIATION_FAILED_REASON, ResourceInventory, ResourceRef, Selector};
+use sluice_api::meta::{
+    PROGRESSING_REASON, RECONCILIATION_FAILED_REASON, ResourceInventory, ResourceRef, Selector,
+};
 use sluice_apply::ignore::{IgnoreRule, IgnoreRules, IgnoreTarget};
 use sluice_apply::inventory::{self, Entry, ParseError};
-use sluice_apply::{Applier, ChangeSet, Evaluate, ObjectId, Options, Owner, prepare};
+use sluice_apply::{
+    Action, Applier, ApplyError, Change, ChangeSet, Evaluate, GroupKind, ObjectError, ObjectId, Options,
+    Owner, prepare,
+};
 use sluice_runtime::events::Event;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 use tracing::info;
+
+/// How long a new definition's kind may take to be served after the definition is ready.
+const NEW_KIND_WITHIN: Duration = Duration::from_secs(15);
+/// How often it is looked for meanwhile.
+const NEW_KIND_POLL: Duration = Duration::from_millis(250);
 
 /// What was applied. Only this can be pruned and waited for, so that neither follows a failed apply.
 pub(crate) struct Applied {
@@ -48,7 +60,7 @@ pub(crate) async fn objects(
         attempt.status().inventory = Some(stored(&known));
         attempt.save().await.map_err(Stop::Status)?;
     }
-    match attempt.during(applier.apply(objects)).await? {
+    match attempt.during(apply_with_new_kinds(&applier, objects)).await? {
         Ok(changes) => {
             attempt.status().inventory = Some(stored(&changes.inventory()));
             if changes.changed() {
@@ -69,6 +81,60 @@ pub(crate) async fn objects(
                 digest: Some(built.digest),
             })
         }
+    }
+}
+
+/// Applies, and again for a while if a kind that the objects themselves define is not served yet: the API server tells
+/// of a new definition's readiness a moment before it answers for the kind.
+async fn apply_with_new_kinds(applier: &Applier, objects: Vec<Value>) -> Result<ChangeSet, ApplyError> {
+    let defined: Vec<GroupKind> = objects.iter().filter_map(defined_kind).collect();
+    if defined.is_empty() {
+        return applier.apply(objects).await;
+    }
+    let deadline = Instant::now() + NEW_KIND_WITHIN;
+    let mut earlier: Vec<Change> = Vec::new();
+    loop {
+        match applier.apply(objects.clone()).await {
+            Err(err) if Instant::now() < deadline && err.errors.iter().any(|e| is_new_kind(e, &defined)) => {
+                earlier.extend(err.reached().0);
+                tokio::time::sleep(NEW_KIND_POLL).await;
+            }
+            Err(mut err) => {
+                with_earlier(&mut err.finished, &earlier);
+                return Err(err);
+            }
+            Ok(mut changes) => {
+                with_earlier(&mut changes, &earlier);
+                return Ok(changes);
+            }
+        }
+    }
+}
+
+/// What an earlier try of the same pass wrote is not unchanged.
+fn with_earlier(changes: &mut ChangeSet, earlier: &[Change]) {
+    for change in changes.0.iter_mut().filter(|change| change.action == Action::Unchanged) {
+        let wrote =
+            |e: &&Change| e.id == change.id && matches!(e.action, Action::Created | Action::Configured);
+        if let Some(first) = earlier.iter().find(wrote) {
+            change.action = first.action;
+        }
+    }
+}
+
+fn defined_kind(object: &Value) -> Option<GroupKind> {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+    (text("/kind") == Some("CustomResourceDefinition"))
+        .then(|| Some(GroupKind::new(text("/spec/group")?, text("/spec/names/kind")?)))
+        .flatten()
+}
+
+fn is_new_kind(error: &ObjectError, defined: &[GroupKind]) -> bool {
+    match error {
+        ObjectError::DryRun { id, cause, .. } => {
+            cause.starts_with("no matches for kind") && defined.contains(&id.group_kind())
+        }
+        _ => false,
     }
 }
 
@@ -173,7 +239,8 @@ fn prepared(attempt: &Attempt<'_>, mut objects: Vec<Value>) -> Result<Vec<Value>
 /// A Secret with SOPS' metadata, unless an annotation says that somebody else decrypts it.
 fn is_encrypted(object: &Value) -> bool {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let left = text("/metadata/annotations/kustomize.toolkit.fluxcd.io~1decrypt").eq_ignore_ascii_case("disabled");
+    let left =
+        text("/metadata/annotations/kustomize.toolkit.fluxcd.io~1decrypt").eq_ignore_ascii_case("disabled");
     text("/apiVersion") == "v1" && text("/kind") == "Secret" && object.get("sops").is_some() && !left
 }
 
@@ -204,7 +271,8 @@ pub(crate) fn entries(inventory: &Option<ResourceInventory>) -> Result<Vec<Entry
 }
 
 fn stored(entries: &[Entry]) -> ResourceInventory {
-    let entries =
-        entries.iter().map(|entry| ResourceRef { id: inventory::format(&entry.id), version: entry.version.clone() });
+    let entries = entries
+        .iter()
+        .map(|entry| ResourceRef { id: inventory::format(&entry.id), version: entry.version.clone() });
     ResourceInventory { entries: entries.collect() }
 }

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use kube::Api;
 use sluice_api::kustomize::{Kustomization, KustomizationStatus};
 use sluice_api::meta::{
-    ARTIFACT_FAILED_REASON, Duration as GoDuration, HEALTHY, PROGRESSING_REASON, PROGRESSING_WITH_RETRY_REASON, READY,
-    RECONCILIATION_SUCCEEDED_REASON, RECONCILING, STALLED,
+    ARTIFACT_FAILED_REASON, Duration as GoDuration, HEALTHY, PROGRESSING_REASON,
+    PROGRESSING_WITH_RETRY_REASON, READY, RECONCILIATION_SUCCEEDED_REASON, RECONCILING, STALLED,
 };
 use sluice_runtime::controller::Pass;
 use sluice_runtime::events::Event;
@@ -105,7 +105,9 @@ impl<'a> Attempt<'a> {
     }
 
     pub(crate) fn status(&mut self) -> &mut KustomizationStatus {
-        self.ks.status.get_or_insert_with(|| KustomizationStatus { observed_generation: -1, ..Default::default() })
+        self.ks
+            .status
+            .get_or_insert_with(|| KustomizationStatus { observed_generation: -1, ..Default::default() })
     }
 
     /// Takes over what the API server answered to a write of something else than the status.
@@ -192,7 +194,8 @@ impl<'a> Attempt<'a> {
 
     /// Records an event with another revision.
     pub(crate) fn event_at(&self, event: Event, revision: &str, origin: &str) {
-        let event = event.with(format!("{META}/revision"), revision).with(format!("{META}/originRevision"), origin);
+        let event =
+            event.with(format!("{META}/revision"), revision).with(format!("{META}/originRevision"), origin);
         self.cx.events.record(&self.ks, event);
     }
 
@@ -207,7 +210,13 @@ impl<'a> Attempt<'a> {
         status.last_applied_origin_revision = artifact.origin_revision.as_deref().map(str::to_owned);
         let message = format!("Applied revision: {}", artifact.revision);
         conditions::remove(&mut status.conditions, STALLED);
-        conditions::mark_true(&mut status.conditions, generation, READY, RECONCILIATION_SUCCEEDED_REASON, message);
+        conditions::mark_true(
+            &mut status.conditions,
+            generation,
+            READY,
+            RECONCILIATION_SUCCEEDED_REASON,
+            message,
+        );
         if let Err(err) = self.close().await {
             return Outcome::failed(err);
         }
@@ -221,7 +230,8 @@ impl<'a> Attempt<'a> {
             GoDuration::format(interval)
         );
         info!(revision = %artifact.revision, "{text}");
-        let event = Event::info(RECONCILIATION_SUCCEEDED_REASON, text).with(format!("{META}/commit_status"), "update");
+        let event = Event::info(RECONCILIATION_SUCCEEDED_REASON, text)
+            .with(format!("{META}/commit_status"), "update");
         self.event(event);
         Outcome::Interval(interval)
     }
@@ -281,7 +291,11 @@ impl<'a> Attempt<'a> {
                 }
                 self.progress = None;
                 let event = Event::error(reason, message.clone());
-                if with_revision { self.event(event) } else { self.event_at(event, "", "") }
+                if with_revision {
+                    self.event(event)
+                } else {
+                    self.event_at(event, "", "")
+                }
                 (reason, message.clone(), Outcome::terminal(message))
             }
         };
@@ -298,7 +312,8 @@ impl<'a> Attempt<'a> {
 
     /// The last write of every pass.
     pub(crate) async fn close(&mut self) -> Result<(), StatusError> {
-        let (generation, requested) = (self.generation(), requests::requested_at(&self.ks).map(str::to_owned));
+        let (generation, requested) =
+            (self.generation(), requests::requested_at(&self.ks).map(str::to_owned));
         let status = self.status();
         if requested.is_some() {
             status.last_handled_reconcile_at = requested;
@@ -323,8 +338,13 @@ impl<'a> Attempt<'a> {
                 metadata.insert("originRevision".to_owned(), origin.to_string());
             }
         }
-        let outcome =
-            Record { digest, status: status.to_owned(), at: Timestamp::now(), took: self.begun.elapsed(), metadata };
+        let outcome = Record {
+            digest,
+            status: status.to_owned(),
+            at: Timestamp::now(),
+            took: self.begun.elapsed(),
+            metadata,
+        };
         history::record(&mut self.status().history, outcome);
     }
 
@@ -338,6 +358,8 @@ impl<'a> Attempt<'a> {
 pub(crate) fn trigger_name(cause: &Cause, pass: &Pass<Kustomization>) -> String {
     match cause {
         Cause::Related(name) => name.to_string(),
-        Cause::Own | Cause::Start | Cause::Timer => format!("Kustomization/{}/{}", pass.key.namespace, pass.key.name),
+        Cause::Own | Cause::Start | Cause::Timer => {
+            format!("Kustomization/{}/{}", pass.key.namespace, pass.key.name)
+        }
     }
 }

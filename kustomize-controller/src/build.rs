@@ -73,10 +73,10 @@ pub(crate) fn build(
     let file = generate::kustomization(root, dir, spec)?;
     let options = Options { shown_root: Some("/kustomization".to_owned()), ..Options::flux() };
     let built = sluice_kustomize::build_with(root, dir, &file, &options)?;
-    let rules = spec.post_build.as_ref().map(|post| Rules {
-        strict,
-        always: post.substitute_strategy == Some(SubstituteStrategy::Always),
-    });
+    let rules = spec
+        .post_build
+        .as_ref()
+        .map(|post| Rules { strict, always: post.substitute_strategy == Some(SubstituteStrategy::Always) });
     let mut objects = Vec::with_capacity(built.len());
     for object in built {
         let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -86,13 +86,17 @@ pub(crate) fn build(
         }
         let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
         if api_version.is_empty() || kind.is_empty() || name.is_empty() {
-            return Err(FailedBuild::Identity(format!("apiVersion '{api_version}', kind '{kind}', name '{name}'")));
+            return Err(FailedBuild::Identity(format!(
+                "apiVersion '{api_version}', kind '{kind}', name '{name}'"
+            )));
         }
         objects.push(match rules {
-            Some(rules) => substitute::object(object, variables, rules).map_err(|cause| FailedBuild::Substitute {
-                object: format!("{}/{name}", group_version_kind(&api_version, &kind)),
-                cause,
-            })?,
+            Some(rules) => {
+                substitute::object(object, variables, rules).map_err(|cause| FailedBuild::Substitute {
+                    object: format!("{}/{name}", group_version_kind(&api_version, &kind)),
+                    cause,
+                })?
+            }
             None => object,
         });
     }
@@ -182,7 +186,8 @@ mod tests {
     const MANIFESTS: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: '${who:=nobody}'}\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: b}\nspec: {template: {spec: {containers: [{name: c, image: app}]}}}\n";
 
     fn spec(more: Value) -> KustomizationSpec {
-        let mut full = json!({"interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "x"}});
+        let mut full =
+            json!({"interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "x"}});
         full.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         serde_json::from_value(full).unwrap()
     }
@@ -192,12 +197,18 @@ mod tests {
         std::fs::write(root.path().join("all.yaml"), manifests).unwrap();
         let mut vars = Variables::new();
         variables.iter().for_each(|(name, value)| vars.insert(*name, value));
-        build(root.path(), root.path(), &spec(more), &vars, true).map(|b| b.objects()).map_err(|err| err.to_string())
+        build(root.path(), root.path(), &spec(more), &vars, true)
+            .map(|b| b.objects())
+            .map_err(|err| err.to_string())
     }
 
     #[test]
     fn a_directory_of_manifests_becomes_objects() {
-        let objects = run(MANIFESTS, json!({"targetNamespace": "apps", "images": [{"name": "app", "newTag": "v2"}]}), &[]);
+        let objects = run(
+            MANIFESTS,
+            json!({"targetNamespace": "apps", "images": [{"name": "app", "newTag": "v2"}]}),
+            &[],
+        );
         let objects = objects.unwrap();
         assert_eq!(objects.len(), 2);
         assert_eq!(objects[0]["data"]["k"], "${who:=nobody}", "nothing is substituted without postBuild");
@@ -225,11 +236,15 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let built = build(root.path(), root.path(), &spec(json!({})), &Variables::new(), true).unwrap();
         assert!(built.objects().is_empty());
-        let file = "configMapGenerator: [{name: a, literals: [x=y], options: {disableNameSuffixHash: true}}]\n";
+        let file =
+            "configMapGenerator: [{name: a, literals: [x=y], options: {disableNameSuffixHash: true}}]\n";
         std::fs::write(root.path().join("kustomization.yaml"), file).unwrap();
         let built = build(root.path(), root.path(), &spec(json!({})), &Variables::new(), true).unwrap();
         let objects = built.objects();
-        assert!(objects[0].pointer("/metadata/annotations/config.kubernetes.io~1origin").is_some(), "{objects:?}");
+        assert!(
+            objects[0].pointer("/metadata/annotations/config.kubernetes.io~1origin").is_some(),
+            "{objects:?}"
+        );
     }
 
     #[test]

@@ -62,7 +62,12 @@ impl Expression {
         // The parser is generated code that has panicked on odd input before.
         match catch_unwind(|| Program::compile(text)) {
             Ok(Ok(program)) => Ok(Self { text: text.to_owned(), program }),
-            Ok(Err(err)) => Err(fail(format!("1:1: Syntax error: {err}"))),
+            // The parser's text has the form of cel-go's, position included.
+            Ok(Err(err)) => {
+                let text = err.to_string();
+                let cause = text.strip_prefix("ERROR: <input>:").unwrap_or(&text);
+                Err(fail(cause.to_owned()))
+            }
             Err(_) => Err(fail("1:1: Syntax error".to_owned())),
         }
     }
@@ -71,7 +76,10 @@ impl Expression {
     ///
     /// # Errors
     /// [`CelError::Evaluate`], [`CelError::NotBoolean`].
-    pub(crate) fn holds<'a>(&self, variables: impl IntoIterator<Item = (&'a str, &'a Value)>) -> Result<bool, CelError> {
+    pub(crate) fn holds<'a>(
+        &self,
+        variables: impl IntoIterator<Item = (&'a str, &'a Value)>,
+    ) -> Result<bool, CelError> {
         let mut context = Context::default().with_all();
         for (name, value) in variables {
             context.add_variable_from_value(name.to_owned(), cel_value(value));
@@ -130,7 +138,8 @@ pub(crate) fn health_rules(checks: &[CustomHealthCheck]) -> Result<Vec<Arc<dyn E
         }
         let context = format!("failed to create custom status evaluator for {place}");
         let read = |name: &str, text: &str| {
-            Expression::new(text).map_err(|err| format!("{context}: failed to parse the expression {name}: {err}"))
+            Expression::new(text)
+                .map_err(|err| format!("{context}: failed to parse the expression {name}: {err}"))
         };
         let optional = |name: &str, text: &Option<String>| {
             text.as_deref().filter(|t| !t.is_empty()).map(|text| read(name, text)).transpose()
@@ -209,7 +218,10 @@ mod tests {
         }))
         .unwrap();
         let rules = health_rules(&[check]).unwrap();
-        assert!(rules[0].covers(&GroupKind::new("x.io", "Widget")) && !rules[0].covers(&GroupKind::new("", "Widget")));
+        assert!(
+            rules[0].covers(&GroupKind::new("x.io", "Widget"))
+                && !rules[0].covers(&GroupKind::new("", "Widget"))
+        );
         for (status, want) in [
             (json!({"phase": "Ready"}), Some(Kind::Current)),
             (json!({"phase": "Broken"}), Some(Kind::Failed)),
@@ -226,7 +238,8 @@ mod tests {
     #[test]
     fn bad_health_rules_are_named() {
         let check = |kind: &str, current: &str| -> CustomHealthCheck {
-            serde_json::from_value(json!({"apiVersion": "x.io/v1", "kind": kind, "current": current})).unwrap()
+            serde_json::from_value(json!({"apiVersion": "x.io/v1", "kind": kind, "current": current}))
+                .unwrap()
         };
         let err = |checks: &[CustomHealthCheck]| health_rules(checks).err().unwrap();
         assert_eq!(
@@ -234,7 +247,7 @@ mod tests {
             "duplicate custom health check for GroupKind A.x.io at healthchecks[1]"
         );
         assert!(err(&[check("A", "a b")]).starts_with(
-            "failed to create custom status evaluator for healthchecks[0]: failed to parse the expression Current: failed to parse the CEL expression 'a b': ERROR: <input>:1:1: Syntax error"
+            "failed to create custom status evaluator for healthchecks[0]: failed to parse the expression Current: failed to parse the CEL expression 'a b': ERROR: <input>:1:3: Syntax error"
         ));
         assert!(err(&[check("A", "")]).ends_with("expression Current not specified"));
     }

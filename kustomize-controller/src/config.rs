@@ -38,7 +38,11 @@ const GATES: &[(&str, bool)] = &[
 
 /// Flags of kustomize-controller.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "kustomize-controller", version, about = "Builds, applies, prunes and health-checks what sources deliver")]
+#[command(
+    name = "kustomize-controller",
+    version,
+    about = "Builds, applies, prunes and health-checks what sources deliver"
+)]
 pub struct Config {
     /// Flags that all controllers share.
     #[command(flatten)]
@@ -105,7 +109,9 @@ pub enum ConfigError {
     #[error("unable to load feature gates: {0}")]
     Gates(#[from] FlagError),
     /// A default account without the gate that allows it.
-    #[error("cannot set default service accounts when the feature gate ObjectLevelWorkloadIdentity is not enabled")]
+    #[error(
+        "cannot set default service accounts when the feature gate ObjectLevelWorkloadIdentity is not enabled"
+    )]
     DefaultAccounts,
 }
 
@@ -141,7 +147,13 @@ mod tests {
     fn flags_that_do_not_go_together_are_refused() {
         for (args, refused) in [
             (&["--default-kubeconfig-service-account=x"][..], true),
-            (&["--default-kubeconfig-service-account=x", "--feature-gates=ObjectLevelWorkloadIdentity=true"], false),
+            (
+                &[
+                    "--default-kubeconfig-service-account=x",
+                    "--feature-gates=ObjectLevelWorkloadIdentity=true",
+                ],
+                false,
+            ),
             (&["--feature-gates=NoSuchGate=true"], true),
             (&["--default-service-account=x"], false),
         ] {

@@ -61,8 +61,10 @@ impl Context {
                 asked.trigger(key, Cause::Related(drift.id.to_string().into()));
             }
         });
-        let fetch = FetchOptions { retries: config.http_retry, ..FetchOptions::default() }.with_hosts_from_env();
-        let stages = config.custom_apply_stage_kinds.iter().map(|kind| kind.trim()).filter(|kind| !kind.is_empty());
+        let fetch =
+            FetchOptions { retries: config.http_retry, ..FetchOptions::default() }.with_hosts_from_env();
+        let stages =
+            config.custom_apply_stage_kinds.iter().map(|kind| kind.trim()).filter(|kind| !kind.is_empty());
         Self {
             custom_stage: stages.map(GroupKind::parse).collect(),
             identities: Identities::new(client.clone()),

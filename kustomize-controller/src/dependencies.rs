@@ -32,9 +32,15 @@ pub(crate) async fn check(cx: &Context, ks: &Kustomization, artifact: &Artifact)
                 message = format!("{message}: circular dependency detected: {cycle}");
             }
             let delay = cx.config.requeue_dependency;
-            let text = format!("Dependencies do not meet ready condition, retrying in {}", Duration::format(delay));
+            let text =
+                format!("Dependencies do not meet ready condition, retrying in {}", Duration::format(delay));
             let event = Event::info(DEPENDENCY_NOT_READY_REASON, text);
-            return Err(Stop::Waiting { reason: DEPENDENCY_NOT_READY_REASON, message, event: Some(event), after: delay });
+            return Err(Stop::Waiting {
+                reason: DEPENDENCY_NOT_READY_REASON,
+                message,
+                event: Some(event),
+                after: delay,
+            });
         }
     }
     Ok(())
@@ -70,7 +76,9 @@ fn judge(
         match expression.holds([("self", &whole(ks)), ("dep", &whole(dependency))]) {
             Ok(true) if !cx.gates.enabled(ADDITIVE_DEPENDENCY_CHECK) => return Ok(Ok(())),
             Ok(true) => {}
-            Ok(false) => return Ok(Err(format!("dependency '{key}' is not ready according to readyExpr eval"))),
+            Ok(false) => {
+                return Ok(Err(format!("dependency '{key}' is not ready according to readyExpr eval")));
+            }
             Err(err @ (CelError::Evaluate { .. } | CelError::NotBoolean(_) | CelError::Parse { .. })) => {
                 return Ok(Err(err.to_string()));
             }

@@ -56,7 +56,8 @@ async fn collect(attempt: &mut Attempt<'_>, entries: &[Entry]) -> Result<(), Str
         return Err("spec.kubeConfig is not built yet in this version: the objects in the remote cluster cannot be deleted; set deletionPolicy: Orphan to let the Kustomization go".to_owned());
     }
     if let Some(account) = apply::account(attempt).map(str::to_owned) {
-        let api: Api<ServiceAccount> = Api::namespaced(attempt.cx.client.clone(), &attempt.pass.key.namespace);
+        let api: Api<ServiceAccount> =
+            Api::namespaced(attempt.cx.client.clone(), &attempt.pass.key.namespace);
         let found = api.get_opt(&account).await.map_err(|err| crate::api_error(&err))?;
         if found.is_none() {
             // Nobody can delete on its behalf any more. The objects are left, but the Kustomization does not hang.

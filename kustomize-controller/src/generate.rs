@@ -14,7 +14,8 @@ const PLACEHOLDER: &str = "_placeholder";
 /// Directories below each other that a generation enters.
 const MAX_DEPTH: usize = 128;
 /// Prefixes of component paths that are remote.
-const REMOTE: [&str; 8] = ["git::", "gh:", "ssh://", "https://", "http://", "git@", "github.com:", "github.com/"];
+const REMOTE: [&str; 8] =
+    ["git::", "gh:", "ssh://", "https://", "http://", "git@", "github.com:", "github.com/"];
 
 /// Why there is no kustomization to build.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +51,11 @@ pub(crate) enum GenerateError {
 ///
 /// # Errors
 /// See [`GenerateError`].
-pub(crate) fn kustomization(root: &Path, dir: &Path, spec: &KustomizationSpec) -> Result<Kustomization, GenerateError> {
+pub(crate) fn kustomization(
+    root: &Path,
+    dir: &Path,
+    spec: &KustomizationSpec,
+) -> Result<Kustomization, GenerateError> {
     let mut file = match find(dir) {
         Some(path) => read(root, &path)?,
         None => generate(root, dir)?,
@@ -75,7 +80,8 @@ fn read(root: &Path, path: &Path) -> Result<Kustomization, GenerateError> {
 fn generate(root: &Path, dir: &Path) -> Result<Kustomization, GenerateError> {
     let mut resources = Vec::new();
     collect(root, dir, Path::new("."), 0, &mut resources)?;
-    let placeholder = if resources.is_empty() { format!("namespace: {PLACEHOLDER}\n") } else { String::new() };
+    let placeholder =
+        if resources.is_empty() { format!("namespace: {PLACEHOLDER}\n") } else { String::new() };
     let text = format!("apiVersion: {API_VERSION}\nkind: Kustomization\n{placeholder}");
     let mut file = Kustomization::parse(&text, UnknownFields::Refuse)
         .map_err(|err| GenerateError::File(err.to_string()))?;
@@ -160,7 +166,9 @@ fn merge(file: &mut Kustomization, dir: &Path, spec: &KustomizationSpec) -> Resu
 
 fn is_remote(component: &str) -> bool {
     let lower = component.to_ascii_lowercase();
-    REMOTE.iter().any(|prefix| lower.starts_with(prefix)) || lower.starts_with('/') || lower.starts_with("file:///")
+    REMOTE.iter().any(|prefix| lower.starts_with(prefix))
+        || lower.starts_with('/')
+        || lower.starts_with("file:///")
 }
 
 fn selector(selector: &ApiSelector) -> Selector {

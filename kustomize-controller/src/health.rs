@@ -70,7 +70,10 @@ pub(crate) async fn check(
             let text = format!("Health check passed in {took}");
             // An unchanged pass leaves the condition, and with it the time of its last transition, as it is.
             let kept = conditions::get(list, HEALTHY).filter(|_| was_healthy && !changed && !is_new);
-            let shown = kept.filter(|c| c.status == "True").map(|c| c.message.clone()).unwrap_or_else(|| text.clone());
+            let shown = kept
+                .filter(|c| c.status == "True")
+                .map(|c| c.message.clone())
+                .unwrap_or_else(|| text.clone());
             conditions::mark_true(list, generation, HEALTHY, SUCCEEDED_REASON, shown);
             if !was_healthy || (is_new && changed) {
                 attempt.event(Event::info(PROGRESSING_REASON, text));
@@ -95,7 +98,9 @@ fn is_about(cause: &Cause, ks: &sluice_api::kustomize::Kustomization) -> bool {
 fn targets(attempt: &Attempt<'_>, applied: &Applied) -> Vec<Target> {
     let key = &attempt.pass.key;
     let is_self = |id: &ObjectId| {
-        (id.group.as_str(), id.kind.as_str()) == OWN && *id.namespace == *key.namespace && *id.name == *key.name
+        (id.group.as_str(), id.kind.as_str()) == OWN
+            && *id.namespace == *key.namespace
+            && *id.name == *key.name
     };
     let targets = if attempt.ks.spec.wait {
         applied.changes.targets()

@@ -76,7 +76,10 @@ mod tests {
                 (s.last_reconciled_status.as_str(), s.total_reconciliations, span, revision)
             })
             .collect();
-        assert_eq!(got, [("ReconciliationSucceeded", 2, (1, 3), "r2"), ("HealthCheckFailed", 1, (2, 2), "r1")]);
+        assert_eq!(
+            got,
+            [("ReconciliationSucceeded", 2, (1, 3), "r2"), ("HealthCheckFailed", 1, (2, 2), "r1")]
+        );
         assert_eq!(history[0].last_reconciled_duration.to_string(), "1.5s");
     }
 

@@ -46,7 +46,9 @@ impl Reconciler for KustomizationReconciler {
         if !finalizer::has(&attempt.ks, FINALIZER) {
             match finalizer::add(attempt.api(), &attempt.ks, FINALIZER, STATUS_MANAGER).await {
                 Ok(object) => attempt.rebase(object),
-                Err(err) => return Outcome::failed(format!("cannot add finalizer: {}", crate::api_error(&err))),
+                Err(err) => {
+                    return Outcome::failed(format!("cannot add finalizer: {}", crate::api_error(&err)));
+                }
             }
         }
         if attempt.ks.spec.suspend {
@@ -140,12 +142,14 @@ async fn built(attempt: &mut Attempt<'_>, artifact: &Artifact) -> Result<Built, 
             "spec.decryption is not built yet in this version: nothing was applied; remove it, or decrypt elsewhere",
         ));
     }
-    let variables = variables.map_err(|err| Stop::failed(BUILD_FAILED, format!("post build failed: {err}")))?;
+    let variables =
+        variables.map_err(|err| Stop::failed(BUILD_FAILED, format!("post build failed: {err}")))?;
     let inputs = Inputs::new(&artifact.digest, &spec, &variables, strict);
     let build = async {
         // Never closed; builds are limited because they are what takes memory.
         let _place = cx.building.acquire().await.ok();
-        let build = tokio::task::spawn_blocking(move || build::build(tree.root(), &dir, &spec, &variables, strict));
+        let build =
+            tokio::task::spawn_blocking(move || build::build(tree.root(), &dir, &spec, &variables, strict));
         build.await
     };
     match attempt.during(build).await? {

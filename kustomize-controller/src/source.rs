@@ -6,9 +6,9 @@ use crate::context::Context;
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
+use sluice_api::ArtifactSource;
 use sluice_api::kustomize::{Kustomization, SourceKind};
 use sluice_api::meta::{ACCESS_DENIED_REASON, ARTIFACT_FAILED_REASON, ORIGIN_REVISION_METADATA};
-use sluice_api::ArtifactSource;
 use sluice_api::source::{Bucket, ExternalArtifact, GitRepository, OCIRepository};
 use sluice_runtime::controller::Key;
 use sluice_runtime::watch::Watched;
@@ -83,10 +83,9 @@ pub(crate) async fn artifact(cx: &Context, ks: &Kustomization) -> Result<Artifac
                 after: delay,
             })
         }
-        Err(kube::Error::Api(status)) if status.code == 404 => Err(Stop::SourceMissing {
-            message: status.message.clone(),
-            source: format!("{kind}/{key}"),
-        }),
+        Err(kube::Error::Api(status)) if status.code == 404 => {
+            Err(Stop::SourceMissing { message: status.message.clone(), source: format!("{kind}/{key}") })
+        }
         Err(err) => Err(Stop::SourceUnreadable {
             message: format!("unable to get source '{key}': {}", crate::api_error(&err)),
         }),

@@ -52,11 +52,18 @@ impl Trees {
     ///
     /// # Errors
     /// See [`TreeError`].
-    pub(crate) async fn get(&self, url: &str, digest: &str, cancel: &CancellationToken) -> Result<Arc<Tree>, TreeError> {
+    pub(crate) async fn get(
+        &self,
+        url: &str,
+        digest: &str,
+        cancel: &CancellationToken,
+    ) -> Result<Arc<Tree>, TreeError> {
         let slot = {
             let mut table = self.by_digest.lock();
             if table.len() >= TABLE {
-                table.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|t| t.strong_count() > 0));
+                table.retain(|_, slot| {
+                    Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|t| t.strong_count() > 0)
+                });
             }
             table.entry(digest.to_owned()).or_default().clone()
         };
@@ -65,7 +72,8 @@ impl Trees {
         if let Some(tree) = held.upgrade().filter(|_| !digest.is_empty()) {
             return Ok(tree);
         }
-        let dir = tempfile::Builder::new().prefix("kustomization-").tempdir().map_err(TreeError::Directory)?;
+        let dir =
+            tempfile::Builder::new().prefix("kustomization-").tempdir().map_err(TreeError::Directory)?;
         self.fetcher.fetch(url, digest, dir.path(), cancel).await?;
         let tree = Arc::new(Tree(dir));
         *held = Arc::downgrade(&tree);

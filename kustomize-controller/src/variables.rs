@@ -20,7 +20,11 @@ pub(crate) struct VariablesError {
 ///
 /// # Errors
 /// A reference that does not exist (unless it is optional) or cannot be read.
-pub(crate) async fn read(client: &Client, namespace: &str, post: &PostBuild) -> Result<Variables, VariablesError> {
+pub(crate) async fn read(
+    client: &Client,
+    namespace: &str,
+    post: &PostBuild,
+) -> Result<Variables, VariablesError> {
     let mut variables = Variables::new();
     for reference in &post.substitute_from {
         let name = reference.name.as_str();
@@ -33,20 +37,24 @@ pub(crate) async fn read(client: &Client, namespace: &str, post: &PostBuild) -> 
             reference.optional && matches!(err, kube::Error::Api(status) if status.code == 404)
         };
         match reference.kind {
-            ValuesKind::ConfigMap => match Api::<ConfigMap>::namespaced(client.clone(), namespace).get(name).await {
-                Ok(map) => map.data.unwrap_or_default().iter().for_each(|(k, v)| variables.insert(k, v)),
-                Err(err) if is_optional(&err) => {}
-                Err(err) => return Err(fail(err)),
-            },
-            ValuesKind::Secret => match Api::<Secret>::namespaced(client.clone(), namespace).get(name).await {
-                Ok(secret) => {
-                    for (key, value) in secret.data.unwrap_or_default() {
-                        variables.insert(key, &String::from_utf8_lossy(&value.0));
-                    }
+            ValuesKind::ConfigMap => {
+                match Api::<ConfigMap>::namespaced(client.clone(), namespace).get(name).await {
+                    Ok(map) => map.data.unwrap_or_default().iter().for_each(|(k, v)| variables.insert(k, v)),
+                    Err(err) if is_optional(&err) => {}
+                    Err(err) => return Err(fail(err)),
                 }
-                Err(err) if is_optional(&err) => {}
-                Err(err) => return Err(fail(err)),
-            },
+            }
+            ValuesKind::Secret => {
+                match Api::<Secret>::namespaced(client.clone(), namespace).get(name).await {
+                    Ok(secret) => {
+                        for (key, value) in secret.data.unwrap_or_default() {
+                            variables.insert(key, &String::from_utf8_lossy(&value.0));
+                        }
+                    }
+                    Err(err) if is_optional(&err) => {}
+                    Err(err) => return Err(fail(err)),
+                }
+            }
         }
     }
     for (name, value) in &post.substitute {

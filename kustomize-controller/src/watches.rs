@@ -9,9 +9,9 @@ use kube::runtime::watcher;
 use kube::{Api, Resource};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
+use sluice_api::ArtifactSource;
 use sluice_api::kustomize::Kustomization;
 use sluice_api::meta::{READY, ValuesKind};
-use sluice_api::ArtifactSource;
 use sluice_api::source::{Bucket, ExternalArtifact, GitRepository, OCIRepository};
 use sluice_runtime::conditions;
 use sluice_runtime::controller::{Cause, Key};
@@ -111,7 +111,9 @@ fn affected(all: &[Arc<Kustomization>], kind: &str, source: &Key, revision: &str
     for object in all {
         let (own, reference) = (Key::of(object.as_ref()), &object.spec.source_ref);
         let namespace = reference.namespace.as_deref().filter(|n| !n.is_empty()).unwrap_or(&own.namespace);
-        let uses = reference.kind.to_string() == kind && *reference.name == *source.name && *namespace == *source.namespace;
+        let uses = reference.kind.to_string() == kind
+            && *reference.name == *source.name
+            && *namespace == *source.namespace;
         let status = object.status.clone().unwrap_or_default();
         let knows = status.last_attempted_revision.as_deref() == Some(revision)
             && (conditions::is_true(&status.conditions, READY)
@@ -137,7 +139,8 @@ fn visit(key: &Key, all: &BTreeMap<Key, Arc<Kustomization>>, seen: &mut HashSet<
             order.push(key);
         } else if seen.insert(key.clone()) {
             let needs = object.spec.depends_on.iter().rev().map(|dependency| {
-                let namespace = dependency.namespace.as_deref().filter(|n| !n.is_empty()).unwrap_or(&key.namespace);
+                let namespace =
+                    dependency.namespace.as_deref().filter(|n| !n.is_empty()).unwrap_or(&key.namespace);
                 (Key::new(namespace, &dependency.name), false)
             });
             let needs: Vec<_> = needs.collect();
@@ -151,14 +154,16 @@ fn visit(key: &Key, all: &BTreeMap<Key, Arc<Kustomization>>, seen: &mut HashSet<
 fn names(object: &Kustomization, kind: &str, name: &str) -> bool {
     let spec = &object.spec;
     let substitute = spec.post_build.iter().flat_map(|post| &post.substitute_from);
-    let substituted = substitute.filter(|reference| reference.name == name).any(|reference| match reference.kind {
-        ValuesKind::ConfigMap => kind == "ConfigMap",
-        ValuesKind::Secret => kind == "Secret",
-    });
+    let substituted =
+        substitute.filter(|reference| reference.name == name).any(|reference| match reference.kind {
+            ValuesKind::ConfigMap => kind == "ConfigMap",
+            ValuesKind::Secret => kind == "Secret",
+        });
     let remote = spec.kube_config.as_ref();
     let other = if kind == "Secret" {
         let keys = spec.decryption.as_ref().and_then(|decryption| decryption.secret_ref.as_ref());
-        remote.and_then(|r| r.secret_ref.as_ref()).is_some_and(|r| r.name == name) || keys.is_some_and(|r| r.name == name)
+        remote.and_then(|r| r.secret_ref.as_ref()).is_some_and(|r| r.name == name)
+            || keys.is_some_and(|r| r.name == name)
     } else {
         remote.and_then(|r| r.config_map_ref.as_ref()).is_some_and(|r| r.name == name)
     };
@@ -173,7 +178,8 @@ pub(crate) fn wake_dependents(context: &Context, key: &Key) {
             conditions::reason(&status.conditions, READY) == sluice_api::meta::DEPENDENCY_NOT_READY_REASON
         });
         let depends = object.spec.depends_on.iter().any(|dependency| {
-            let namespace = dependency.namespace.as_deref().filter(|n| !n.is_empty()).unwrap_or(&own.namespace);
+            let namespace =
+                dependency.namespace.as_deref().filter(|n| !n.is_empty()).unwrap_or(&own.namespace);
             *dependency.name == *key.name && *namespace == *key.namespace
         });
         if waits && depends {
@@ -203,7 +209,9 @@ impl DriftBudget {
             let full = DRIFT_REFILL.mul_f64(DRIFT_BURST);
             budgets.retain(|_, budget| now.duration_since(budget.last) < full);
         }
-        let budget = budgets.entry(key.clone()).or_insert_with(|| Budget { left: DRIFT_BURST, last: now - DRIFT_TOGETHER });
+        let budget = budgets
+            .entry(key.clone())
+            .or_insert_with(|| Budget { left: DRIFT_BURST, last: now - DRIFT_TOGETHER });
         let elapsed = now.duration_since(budget.last);
         if elapsed < DRIFT_TOGETHER {
             return budget.left >= 0.0;

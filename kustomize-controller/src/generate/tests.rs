@@ -16,7 +16,8 @@ fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 fn spec(value: serde_json::Value) -> KustomizationSpec {
-    let mut full = json!({"interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "x"}});
+    let mut full =
+        json!({"interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "x"}});
     full.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
     serde_json::from_value(full).unwrap()
 }
@@ -72,17 +73,24 @@ fn the_spec_is_merged_over_the_file() {
         }),
     )
     .unwrap();
-    assert_eq!((file.namespace.as_str(), file.name_prefix.as_str(), file.name_suffix.as_str()), ("apps", "spec-", "-own"));
+    assert_eq!(
+        (file.namespace.as_str(), file.name_prefix.as_str(), file.name_suffix.as_str()),
+        ("apps", "spec-", "-own")
+    );
     assert_eq!(file.patches.len(), 2);
     assert_eq!(file.patches[1].target.as_ref().unwrap().kind, "Deployment");
-    let images: Vec<_> = file.images.iter().map(|i| (i.name.as_str(), i.new_name.as_str(), i.new_tag.as_str())).collect();
+    let images: Vec<_> =
+        file.images.iter().map(|i| (i.name.as_str(), i.new_name.as_str(), i.new_tag.as_str())).collect();
     assert_eq!(images, [("app", "r/app", "v1"), ("new", "", "v2")]);
     assert_eq!(file.build_metadata, ["originAnnotations"]);
 }
 
 #[test]
 fn a_file_without_resources_gets_origin_annotations_unless_the_spec_says_otherwise() {
-    let files = [("kustomization.yaml", "configMapGenerator: [{name: a, literals: [x=y]}]\nbuildMetadata: [transformerAnnotations]\n")];
+    let files = [(
+        "kustomization.yaml",
+        "configMapGenerator: [{name: a, literals: [x=y]}]\nbuildMetadata: [transformerAnnotations]\n",
+    )];
     assert_eq!(run(&files, json!({})).unwrap().build_metadata, ["originAnnotations"]);
     let own = json!({"buildMetadata": ["transformerAnnotations"]});
     assert_eq!(run(&files, own).unwrap().build_metadata, ["transformerAnnotations"]);
@@ -90,9 +98,13 @@ fn a_file_without_resources_gets_origin_annotations_unless_the_spec_says_otherwi
 
 #[test]
 fn components_are_local_and_may_be_missing_only_if_the_spec_says_so() {
-    let files = [("kustomization.yaml", "resources: [a.yaml]\ncomponents: [own]\n"), ("there/kustomization.yaml", "")];
+    let files = [
+        ("kustomization.yaml", "resources: [a.yaml]\ncomponents: [own]\n"),
+        ("there/kustomization.yaml", ""),
+    ];
     let with = |components: serde_json::Value, ignore: bool| {
-        run(&files, json!({"components": components, "ignoreMissingComponents": ignore})).map(|f| f.components)
+        run(&files, json!({"components": components, "ignoreMissingComponents": ignore}))
+            .map(|f| f.components)
     };
     assert_eq!(with(json!(["there", "gone"]), false).unwrap(), ["own", "there", "gone"]);
     assert_eq!(with(json!(["there", "gone"]), true).unwrap(), ["own", "there"]);

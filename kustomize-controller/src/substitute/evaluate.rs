@@ -97,7 +97,11 @@ fn replace(value: &str, place: Place, search: &str, replacement: &str) -> String
     match place {
         Place::First => value.replacen(search, replacement, 1),
         Place::All => value.replace(search, replacement),
-        Place::Prefix => value.strip_prefix(search).map_or(value.to_owned(), |rest| format!("{replacement}{rest}")),
-        Place::Suffix => value.strip_suffix(search).map_or(value.to_owned(), |rest| format!("{rest}{replacement}")),
+        Place::Prefix => {
+            value.strip_prefix(search).map_or(value.to_owned(), |rest| format!("{replacement}{rest}"))
+        }
+        Place::Suffix => {
+            value.strip_suffix(search).map_or(value.to_owned(), |rest| format!("{rest}{replacement}"))
+        }
     }
 }

@@ -63,7 +63,9 @@ impl Token {
         match self {
             Token::Any | Token::One => true,
             Token::Literal(literal) => *literal == c,
-            Token::Class { negated, ranges } => ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated,
+            Token::Class { negated, ranges } => {
+                ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated
+            }
         }
     }
 }

@@ -146,7 +146,10 @@ pub fn expand(text: &str, variables: &Variables, strict: bool) -> Result<String,
 
 fn is_disabled(object: &Value) -> bool {
     ["labels", "annotations"].into_iter().any(|map| {
-        let key = object.get("metadata").and_then(|metadata| metadata.get(map)).and_then(|map| map.get(SUBSTITUTE_KEY));
+        let key = object
+            .get("metadata")
+            .and_then(|metadata| metadata.get(map))
+            .and_then(|map| map.get(SUBSTITUTE_KEY));
         key.and_then(Value::as_str) == Some("disabled")
     })
 }

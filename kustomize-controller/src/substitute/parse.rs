@@ -128,7 +128,9 @@ impl Parser<'_> {
         if self.accept(":") {
             return self.slice();
         }
-        for (operator, upper, all) in [("^^", true, true), ("^", true, false), (",,", false, true), (",", false, false)] {
+        for (operator, upper, all) in
+            [("^^", true, true), ("^", true, false), (",,", false, true), (",", false, false)]
+        {
             if self.accept(operator) {
                 return match self.rest.starts_with('}') {
                     true => Ok(Operation::Case { upper, all }),
@@ -211,7 +213,10 @@ impl Parser<'_> {
     }
 
     fn name(&mut self) -> String {
-        let end = self.rest.find(|c: char| !(c.is_alphabetic() || c.is_numeric() || c == '_')).unwrap_or(self.rest.len());
+        let end = self
+            .rest
+            .find(|c: char| !(c.is_alphabetic() || c.is_numeric() || c == '_'))
+            .unwrap_or(self.rest.len());
         let (name, rest) = self.rest.split_at(end);
         self.rest = rest;
         name.to_owned()

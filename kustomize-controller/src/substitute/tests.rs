@@ -193,7 +193,8 @@ fn values_decide_about_their_type() {
         ("port: ${n}\n  targetPort: \"${n}\"", &[("n", "80")], Ok(json!({"port": 80, "targetPort": 80}))),
     ];
     for (field, pairs, want) in table {
-        let manifest = yaml(&format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: x}}\ndata:\n  {field}"));
+        let manifest =
+            yaml(&format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: x}}\ndata:\n  {field}"));
         let got = object(manifest, &variables(pairs), Rules { strict: true, always: false });
         match (got, want) {
             (Ok(got), Ok(want)) => assert_eq!(got["data"], *want, "{field} with {pairs:?}"),
@@ -216,7 +217,11 @@ fn objects_can_be_left_alone() {
     let value = |result: Result<Value, super::SubstituteError>| result.expect("valid")["data"]["k"].clone();
     assert_eq!(value(object(manifest("disabled"), &some, strict)), "${n}");
     assert_eq!(value(object(manifest("Disabled"), &some, strict)), "x", "the case matters");
-    assert_eq!(value(object(manifest("enabled"), &Variables::new(), strict)), "${n}", "no variables, no substitution");
+    assert_eq!(
+        value(object(manifest("enabled"), &Variables::new(), strict)),
+        "${n}",
+        "no variables, no substitution"
+    );
     let always = Rules { strict: false, always: true };
     assert_eq!(value(object(manifest("enabled"), &Variables::new(), always)), Value::Null);
 }
@@ -224,7 +229,8 @@ fn objects_can_be_left_alone() {
 #[test]
 fn variable_names_are_checked_whether_used_or_not() {
     for name in ["a-b", "a.b", "1a", ""] {
-        let error = object(json!({"kind": "X"}), &variables(&[(name, "x")]), Rules { strict: true, always: false });
+        let error =
+            object(json!({"kind": "X"}), &variables(&[(name, "x")]), Rules { strict: true, always: false });
         assert_eq!(
             error.expect_err(name).to_string(),
             format!("'{name}' var name is invalid, must match '^[_[:alpha:]][_[:alpha:][:digit:]]*$'")
@@ -235,7 +241,10 @@ fn variable_names_are_checked_whether_used_or_not() {
 #[test]
 fn deep_nesting_is_refused() {
     let deep = "${a:=".repeat(10_000);
-    assert_eq!(expand(&deep, &Variables::new(), false).expect_err("refused").to_string(), "expressions are nested too deep");
+    assert_eq!(
+        expand(&deep, &Variables::new(), false).expect_err("refused").to_string(),
+        "expressions are nested too deep"
+    );
 }
 
 #[test]

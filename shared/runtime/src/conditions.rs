@@ -259,7 +259,8 @@ mod tests {
     #[test]
     fn list_is_in_flux_order() {
         let mut list = Vec::new();
-        for (type_, generation) in [("Healthy", 1), ("ArtifactInStorage", 2), (READY, 1), ("FetchFailed", 2)] {
+        for (type_, generation) in [("Healthy", 1), ("ArtifactInStorage", 2), (READY, 1), ("FetchFailed", 2)]
+        {
             mark_true(&mut list, generation, type_, "R", "m");
         }
         mark_true(&mut list, 1, RECONCILING, "R", "m");

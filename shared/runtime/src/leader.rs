@@ -4,8 +4,8 @@ use crate::flags::Common;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
-use kube::api::{Api, PostParams};
 use kube::Client;
+use kube::api::{Api, PostParams};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -61,7 +61,9 @@ impl Election {
             match self.try_hold(&mut observed).await {
                 Ok(true) => break,
                 Ok(false) => debug!(lease = self.name, "another instance leads"),
-                Err(err) => warn!(lease = self.name, error = %crate::telemetry::chain(&err), "cannot acquire leader lease"),
+                Err(err) => {
+                    warn!(lease = self.name, error = %crate::telemetry::chain(&err), "cannot acquire leader lease")
+                }
             }
             tokio::time::sleep(crate::controller::jittered(self.retry, 20)).await;
         }
@@ -118,7 +120,8 @@ impl Election {
         self.observe(observed, spec.clone());
         let holder = spec.holder_identity.as_deref().unwrap_or_default();
         let ours = holder == self.identity;
-        let theirs_for = Duration::from_secs(spec.lease_duration_seconds.and_then(|s| u64::try_from(s).ok()).unwrap_or(0));
+        let theirs_for =
+            Duration::from_secs(spec.lease_duration_seconds.and_then(|s| u64::try_from(s).ok()).unwrap_or(0));
         let fresh = observed.as_ref().is_some_and(|o| o.at.elapsed() < theirs_for);
         if !ours && !holder.is_empty() && fresh {
             return Ok(false);
@@ -243,7 +246,8 @@ mod tests {
                 return Some(failure(500, "InternalError"));
             }
             let mut lease = server.lease.lock();
-            let version = |value: &Value| value["metadata"]["resourceVersion"].as_str().unwrap_or("0").to_owned();
+            let version =
+                |value: &Value| value["metadata"]["resourceVersion"].as_str().unwrap_or("0").to_owned();
             match (seen.method.as_str(), lease.clone()) {
                 ("GET", Some(lease)) => Some((200, lease)),
                 ("GET", None) => Some(failure(404, "NotFound")),
@@ -265,7 +269,10 @@ mod tests {
     }
 
     fn holder(server: &Server) -> String {
-        server.lease.lock().as_ref().unwrap()["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
+        server.lease.lock().as_ref().unwrap()["spec"]["holderIdentity"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     #[test]
@@ -302,7 +309,10 @@ mod tests {
         let begun = Instant::now();
         held.lost().await;
         let lost_after = begun.elapsed();
-        assert!(lost_after <= Duration::from_secs(35) && lost_after >= Duration::from_secs(20), "{lost_after:?}");
+        assert!(
+            lost_after <= Duration::from_secs(35) && lost_after >= Duration::from_secs(20),
+            "{lost_after:?}"
+        );
     }
 
     #[tokio::test(start_paused = true)]

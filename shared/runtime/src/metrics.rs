@@ -74,8 +74,9 @@ impl Metrics {
     pub fn new() -> Self {
         let histograms = |buckets: Vec<f64>| Histograms::new_with_constructor(Buckets(buckets.into()));
         let passes = vec![
-            0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5,
-            1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0,
+            0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9,
+            1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 15.0, 20.0,
+            25.0, 30.0, 40.0, 50.0, 60.0,
         ];
         let queue: Vec<f64> = (-8..=3).map(|exponent| 10f64.powi(exponent)).collect();
         let families = Families {
@@ -104,13 +105,21 @@ impl Metrics {
         );
         for (name, help, family) in [
             ("controller_runtime_reconcile", "Total number of reconciliations per controller", &f.reconciles),
-            ("controller_runtime_reconcile_errors", "Total number of reconciliation errors per controller", &f.errors),
+            (
+                "controller_runtime_reconcile_errors",
+                "Total number of reconciliation errors per controller",
+                &f.errors,
+            ),
             (
                 "controller_runtime_terminal_reconcile_errors",
                 "Total number of terminal reconciliation errors per controller",
                 &f.terminal_errors,
             ),
-            ("controller_runtime_reconcile_panics", "Total number of reconciliation panics per controller", &f.panics),
+            (
+                "controller_runtime_reconcile_panics",
+                "Total number of reconciliation panics per controller",
+                &f.panics,
+            ),
             ("workqueue_adds", "Total number of adds handled by workqueue", &f.adds),
             ("workqueue_retries", "Total number of retries handled by workqueue", &f.retries),
             (
@@ -172,7 +181,8 @@ impl Metrics {
 
     /// Counts a request to the API server. `code` is `<error>` if there was no answer.
     pub fn request(&self, code: &str, method: &str, host: &str) {
-        let labels = vec![("code", code.to_owned()), ("host", host.to_owned()), ("method", method.to_owned())];
+        let labels =
+            vec![("code", code.to_owned()), ("host", host.to_owned()), ("method", method.to_owned())];
         self.families.requests.get_or_create(&labels).inc();
     }
 
@@ -191,11 +201,11 @@ impl Metrics {
         for family in [&f.errors, &f.terminal_errors, &f.panics] {
             let _ = family.get_or_create(&label);
         }
-        for result in [PassResult::Success, PassResult::Error, PassResult::Requeue, PassResult::RequeueAfter] {
-            let _ = f.reconciles.get_or_create(&vec![
-                ("controller", name.to_owned()),
-                ("result", result.label().to_owned()),
-            ]);
+        for result in [PassResult::Success, PassResult::Error, PassResult::Requeue, PassResult::RequeueAfter]
+        {
+            let _ = f
+                .reconciles
+                .get_or_create(&vec![("controller", name.to_owned()), ("result", result.label().to_owned())]);
         }
         ControllerMetrics { families: f.clone(), name: name.to_owned() }
     }
@@ -324,9 +334,12 @@ impl Collector for Queues {
         type Read = fn(&QueueGauges) -> f64;
         let figures: [(&str, &str, &str, Read); 4] = [
             ("workqueue_depth", "name", "Current depth of workqueue", |g| g.depth as f64),
-            ("workqueue_unfinished_work_seconds", "name", "How long in seconds work in progress has taken", |g| {
-                g.unfinished.as_secs_f64()
-            }),
+            (
+                "workqueue_unfinished_work_seconds",
+                "name",
+                "How long in seconds work in progress has taken",
+                |g| g.unfinished.as_secs_f64(),
+            ),
             (
                 "workqueue_longest_running_processor_seconds",
                 "name",

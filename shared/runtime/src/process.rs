@@ -149,7 +149,8 @@ impl Bound {
     pub async fn wait_for(&self, port: &str) -> SocketAddr {
         let mut receiver = self.0.subscribe();
         // The sender lives as long as `self`, so waiting cannot fail.
-        match receiver.wait_for(|ports| ports.contains_key(port)).await.map(|ports| ports.get(port).copied()) {
+        match receiver.wait_for(|ports| ports.contains_key(port)).await.map(|ports| ports.get(port).copied())
+        {
             Ok(Some(address)) => address,
             _ => std::future::pending().await,
         }
@@ -205,8 +206,11 @@ impl Tasks {
     }
 
     /// Starts a task that ends only when [`Tasks::shutdown`] is cancelled, or fails.
-    pub fn spawn<E>(&mut self, name: impl Into<String>, task: impl Future<Output = Result<(), E>> + Send + 'static)
-    where
+    pub fn spawn<E>(
+        &mut self,
+        name: impl Into<String>,
+        task: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let name = name.into();
@@ -246,7 +250,8 @@ impl Tasks {
     }
 }
 
-type TaskResult = Result<(String, Result<(), Box<dyn std::error::Error + Send + Sync>>), tokio::task::JoinError>;
+type TaskResult =
+    Result<(String, Result<(), Box<dyn std::error::Error + Send + Sync>>), tokio::task::JoinError>;
 
 fn verdict(
     ended: TaskResult,
@@ -306,16 +311,32 @@ impl Process {
                 let registry = registry.clone();
                 async move { ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], registry.encode()) }
             };
-            serve(&mut background, flags, METRICS_PORT, listener, Router::new().route("/metrics", get(answer)));
+            serve(
+                &mut background,
+                flags,
+                METRICS_PORT,
+                listener,
+                Router::new().route("/metrics", get(answer)),
+            );
         }
         if let Some(listener) = listen(&flags.health_addr, "health-addr").await? {
-            let router = Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(|| async { "ok" }));
+            let router = Router::new()
+                .route("/healthz", get(|| async { "ok" }))
+                .route("/readyz", get(|| async { "ok" }));
             serve(&mut background, flags, HEALTH_PORT, listener, router);
         }
         let (events, delivery) = Recorder::new(name, &client, &flags.events_addr)
             .map_err(|cause| ProcessError::Events { address: flags.events_addr.clone(), cause })?;
         background.spawn("event delivery", delivery.run(background.shutdown()));
-        Ok(Self { name, flags: flags.clone(), client, metrics, events, shutdown: shutdown.child_token(), background })
+        Ok(Self {
+            name,
+            flags: flags.clone(),
+            client,
+            metrics,
+            events,
+            shutdown: shutdown.child_token(),
+            background,
+        })
     }
 
     /// The client to use, which counts its requests.
@@ -423,8 +444,11 @@ mod tests {
                 Ok::<_, std::io::Error>(())
             });
         }));
-        let (health, metrics) = (flags.bound.wait_for(HEALTH_PORT).await, flags.bound.wait_for(METRICS_PORT).await);
-        for (address, path, part) in [(health, "healthz", "ok"), (health, "readyz", "ok"), (metrics, "metrics", "# EOF")] {
+        let (health, metrics) =
+            (flags.bound.wait_for(HEALTH_PORT).await, flags.bound.wait_for(METRICS_PORT).await);
+        for (address, path, part) in
+            [(health, "healthz", "ok"), (health, "readyz", "ok"), (metrics, "metrics", "# EOF")]
+        {
             let text = reqwest::get(format!("http://{address}/{path}")).await.unwrap().text().await.unwrap();
             assert!(text.contains(part), "{path}: {text}");
         }

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 /// Why a text is no label selector.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{part}' of label selector '{selector}' is not one of: key, !key, key=value, key!=value, key in (a,b), key notin (a,b)")]
+#[error(
+    "'{part}' of label selector '{selector}' is not one of: key, !key, key=value, key!=value, key in (a,b), key notin (a,b)"
+)]
 pub struct SelectorError {
     selector: String,
     part: String,
@@ -119,7 +121,9 @@ mod tests {
 
     #[test]
     fn malformed_selectors_are_refused() {
-        for text in ["a in (b", "a in b)", "=b", "a b", "a=b=c", "a=b c", "-a", ",", "a,", "/x=y", "!", "a under (b)"] {
+        for text in
+            ["a in (b", "a in b)", "=b", "a b", "a=b=c", "a=b c", "-a", ",", "a,", "/x=y", "!", "a under (b)"]
+        {
             assert!(parse(text).is_err(), "{text:?}");
         }
     }

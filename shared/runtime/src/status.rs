@@ -203,7 +203,11 @@ mod tests {
         let (api, patcher): (Api<Pod>, _) = (Api::namespaced(answering, "a"), Patcher::new("me", &[READY]));
         let before = object("1", &[], "Pending");
         patcher.patch(&api, &before, &object("1", &[], "Running")).await.unwrap().unwrap();
-        patcher.patch(&api, &before, &object("1", &[condition(READY, "R")], "Pending")).await.unwrap().unwrap();
+        patcher
+            .patch(&api, &before, &object("1", &[condition(READY, "R")], "Pending"))
+            .await
+            .unwrap()
+            .unwrap();
         let bodies = bodies.lock();
         assert_eq!(bodies[0], json!({"metadata": {}, "status": {"phase": "Running"}}));
         assert_eq!(bodies[1]["metadata"], json!({"resourceVersion": "1"}));
@@ -222,15 +226,23 @@ mod tests {
             }
             let locked = seen.body["metadata"]["resourceVersion"].clone();
             log.lock().push(seen.body);
-            if locked == "7" { Some((200, json!({"metadata": {"name": "b"}}))) } else { Some(failure(409, "Conflict")) }
+            if locked == "7" {
+                Some((200, json!({"metadata": {"name": "b"}})))
+            } else {
+                Some(failure(409, "Conflict"))
+            }
         });
         let api: Api<Pod> = Api::namespaced(answering, "a");
         let before = object("1", &[condition(RECONCILING, "Old")], "Pending");
         let after = object("1", &[condition(READY, "Mine")], "Pending");
         Patcher::new("m", &[READY, RECONCILING]).patch(&api, &before, &after).await.unwrap();
         let bodies = bodies.lock();
-        let types: Vec<&str> =
-            bodies[1]["status"]["conditions"].as_array().unwrap().iter().map(|c| c["type"].as_str().unwrap()).collect();
+        let types: Vec<&str> = bodies[1]["status"]["conditions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| c["type"].as_str().unwrap())
+            .collect();
         assert_eq!((bodies.len(), types), (2, vec![READY, "Foreign"]));
     }
 

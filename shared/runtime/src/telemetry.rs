@@ -25,8 +25,19 @@ pub fn init(level: &str, encoding: &str) {
     };
     let libraries = level.min(LevelFilter::WARN);
     let filter = Targets::new().with_default(level).with_targets(
-        ["kube", "kube_client", "kube_runtime", "hyper", "hyper_util", "h2", "rustls", "reqwest", "tower", "gix"]
-            .map(|target| (target, libraries)),
+        [
+            "kube",
+            "kube_client",
+            "kube_runtime",
+            "hyper",
+            "hyper_util",
+            "h2",
+            "rustls",
+            "reqwest",
+            "tower",
+            "gix",
+        ]
+        .map(|target| (target, libraries)),
     );
     let registry = tracing_subscriber::registry();
     // An error means that a subscriber is set already.
@@ -77,12 +88,17 @@ where
     fn line(&self, level: Level, fields: Map<String, Value>, spans: Map<String, Value>) -> Option<String> {
         let mut line = Map::new();
         line.insert("level".into(), json!(level_name(level)));
-        line.insert("ts".into(), json!(jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()));
+        line.insert(
+            "ts".into(),
+            json!(jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()),
+        );
         for (key, value) in spans.into_iter().chain(fields) {
             line.insert(if key == "message" { "msg".into() } else { key }, value);
         }
         let text = |key: &str| line.get(key).and_then(Value::as_str).map(str::to_owned);
-        if let (Some(kind), Some(name), Some(namespace)) = (text("controllerKind"), text("name"), text("namespace")) {
+        if let (Some(kind), Some(name), Some(namespace)) =
+            (text("controllerKind"), text("name"), text("namespace"))
+        {
             line.insert(kind, json!({"name": name, "namespace": namespace}));
         }
         serde_json::to_string(&line).ok()
@@ -190,7 +206,12 @@ mod tests {
         let writer = buffer.clone();
         let subscriber = tracing_subscriber::registry().with(JsonLines::new(move || writer.clone()));
         tracing::subscriber::with_default(subscriber, || {
-            let span = tracing::error_span!("reconcile", controllerKind = "Kustomization", namespace = "apps", name = "web");
+            let span = tracing::error_span!(
+                "reconcile",
+                controllerKind = "Kustomization",
+                namespace = "apps",
+                name = "web"
+            );
             let _in = span.enter();
             tracing::info!(revision = "main@sha1:1", objects = 3, "Reconciliation \"finished\"");
             tracing::warn!(error = "boom", "Reconciliation failed");

@@ -2,9 +2,9 @@
 
 use crate::controller::Key;
 use futures::StreamExt;
+use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::WatchStreamExt;
 use kube::{Api, Resource};
 use parking_lot::RwLock;
 use serde::de::DeserializeOwned;
@@ -210,7 +210,9 @@ pub(crate) fn log_error(kind: &str, err: &watcher::Error) {
         watcher::Error::WatchError(status) if status.code == 410 => {
             debug!(kind, "watch expired, listing again");
         }
-        watcher::Error::WatchFailed(_) => debug!(kind, error = %crate::telemetry::chain(err), "watch broke off"),
+        watcher::Error::WatchFailed(_) => {
+            debug!(kind, error = %crate::telemetry::chain(err), "watch broke off")
+        }
         _ => warn!(kind, error = %crate::telemetry::chain(err), "cannot watch, trying again"),
     }
 }

@@ -238,7 +238,9 @@ impl Inner {
             let key = self.line(urgent).pop_front()?;
             let Some(entry) = self.entries.get_mut(&key) else { continue };
             // A key that was promoted is still in the other line; it counts where its cause belongs.
-            if entry.running.is_some() || entry.due.as_ref().is_none_or(|due| due.cause.is_external() != urgent) {
+            if entry.running.is_some()
+                || entry.due.as_ref().is_none_or(|due| due.cause.is_external() != urgent)
+            {
                 continue;
             }
             let Some(due) = entry.due.take() else { continue };

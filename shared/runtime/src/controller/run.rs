@@ -233,7 +233,11 @@ where
     /// A controller over what `api` lists, and the handle to it. Nothing runs before [`Controller::run`].
     pub fn new(api: Api<K>, options: Options) -> (Self, Handle<K>) {
         let queue = Arc::new(Queue::new(options.backoff));
-        let metrics = options.metrics.controller(&options.name, options.concurrent, Arc::new(QueueProbe(queue.clone())));
+        let metrics = options.metrics.controller(
+            &options.name,
+            options.concurrent,
+            Arc::new(QueueProbe(queue.clone())),
+        );
         let handle = Handle { queue, store: Store::default(), metrics };
         (Self { api, options, handle: handle.clone() }, handle)
     }

@@ -26,7 +26,10 @@ fn api(names: &'static [&'static str]) -> Api<ConfigMap> {
             return None;
         }
         let items: Vec<Value> = names.iter().map(|name| object(name, 1)).collect();
-        Some((200, json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items})))
+        Some((
+            200,
+            json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items}),
+        ))
     });
     Api::all(answering)
 }
@@ -80,7 +83,8 @@ async fn listed_objects_run_once_and_triggers_run_them_again() {
     let (controller, handle) = Controller::new(api(&["a", "b"]), options(2));
     let shutdown = CancellationToken::new();
     let run = tokio::spawn(controller.run(reconciler, shutdown.clone()));
-    let first: Vec<_> = [seen.recv().await.unwrap(), seen.recv().await.unwrap()].into_iter().map(|p| (p.0, p.1)).collect();
+    let first: Vec<_> =
+        [seen.recv().await.unwrap(), seen.recv().await.unwrap()].into_iter().map(|p| (p.0, p.1)).collect();
     assert_eq!(first, [("ns/a".into(), Cause::Start), ("ns/b".into(), Cause::Start)]);
     handle.trigger(Key::new("ns", "unknown"), Cause::Own);
     handle.trigger(Key::new("ns", "b"), Cause::related("GitRepository", "ns", "r"));

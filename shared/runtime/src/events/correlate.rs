@@ -190,7 +190,10 @@ mod tests {
         assert!(matches!(write(&mut correlator, &event("a", "m", 0)), Write::Create { .. }));
         let again = write(&mut correlator, &event("a", "m", 1));
         assert!(matches!(&again, Write::Count { name, count: 2, .. } if name == "m.1"), "{again:?}");
-        assert!(matches!(write(&mut correlator, &event("b", "m", 1)), Write::Create { .. }), "another object");
+        assert!(
+            matches!(write(&mut correlator, &event("b", "m", 1)), Write::Create { .. }),
+            "another object"
+        );
     }
 
     #[test]

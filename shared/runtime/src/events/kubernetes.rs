@@ -39,7 +39,8 @@ impl Sink {
     }
 
     pub(super) async fn deliver(&mut self, recorded: Recorded) {
-        let namespace = recorded.object.namespace.clone().filter(|n| !n.is_empty()).unwrap_or_else(|| "default".into());
+        let namespace =
+            recorded.object.namespace.clone().filter(|n| !n.is_empty()).unwrap_or_else(|| "default".into());
         let api: Api<CoreEvent> = Api::namespaced(self.client.clone(), &namespace);
         match self.correlator.judge(&recorded) {
             Write::Drop => {}
@@ -116,7 +117,9 @@ where
                 warn!(error = status.message, "event refused by the API server");
                 return None;
             }
-            Err(err) if attempt == TRIES => warn!(error = %crate::telemetry::chain(&err), "cannot {what} event"),
+            Err(err) if attempt == TRIES => {
+                warn!(error = %crate::telemetry::chain(&err), "cannot {what} event")
+            }
             Err(_) => {
                 tokio::time::sleep(delay).await;
                 delay *= 3;

@@ -131,7 +131,8 @@ impl Recorder {
             field_path: None,
         };
         let mut event = event;
-        for (key, value) in object.annotations().iter().filter(|(key, _)| key.starts_with(ANNOTATION_PREFIX)) {
+        for (key, value) in object.annotations().iter().filter(|(key, _)| key.starts_with(ANNOTATION_PREFIX))
+        {
             event.metadata.entry(key.clone()).or_insert_with(|| value.clone());
         }
         self.record_about(reference, event);
@@ -165,7 +166,10 @@ impl RecordedEvents {
         let mut events = Vec::new();
         while let Ok(Recorded { object, event, .. }) = self.0.try_recv() {
             let part = |text: &Option<String>| text.clone().unwrap_or_default();
-            events.push((format!("{}/{}/{}", part(&object.kind), part(&object.namespace), part(&object.name)), event));
+            events.push((
+                format!("{}/{}/{}", part(&object.kind), part(&object.namespace), part(&object.name)),
+                event,
+            ));
         }
         events
     }

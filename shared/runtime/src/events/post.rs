@@ -41,7 +41,9 @@ impl Sink {
         let mut delay = FIRST_DELAY;
         for attempt in 1..=TRIES {
             let problem = match self.client.post(self.address.clone()).json(&body).send().await {
-                Ok(response) if response.status().is_server_error() => format!("status {}", response.status()),
+                Ok(response) if response.status().is_server_error() => {
+                    format!("status {}", response.status())
+                }
                 // 429 says that the receiver has had this event lately.
                 Ok(response) if response.status().is_success() || response.status().as_u16() == 429 => return,
                 Ok(response) => {
@@ -51,7 +53,11 @@ impl Sink {
                 Err(err) => crate::telemetry::chain(&err.without_url()).to_string(),
             };
             if attempt == TRIES || shutdown.is_cancelled() {
-                warn!(error = problem, reason = recorded.event.reason, "cannot post event to notification address");
+                warn!(
+                    error = problem,
+                    reason = recorded.event.reason,
+                    "cannot post event to notification address"
+                );
                 return;
             }
             tokio::select! {

@@ -46,7 +46,8 @@ async fn both_sinks_receive_flux_events() {
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(delivery.run(shutdown.clone()));
     recorder.record(&object(), Event::trace("UpToDate", "for Kubernetes only"));
-    let event = Event::error("BuildFailed", "no such file").with("kustomize.toolkit.fluxcd.io/revision", "main@sha1:1");
+    let event = Event::error("BuildFailed", "no such file")
+        .with("kustomize.toolkit.fluxcd.io/revision", "main@sha1:1");
     recorder.record(&object(), event.with("kustomize.toolkit.fluxcd.io/originRevision", ""));
 
     let body = posted.recv().await.unwrap();
@@ -65,7 +66,10 @@ async fn both_sinks_receive_flux_events() {
     );
     let (trace, warning) = (created.recv().await.unwrap(), created.recv().await.unwrap());
     assert_eq!((&trace["type"], &trace["reason"]), (&json!("Normal"), &json!("UpToDate")));
-    assert_eq!((&warning["type"], &warning["source"]), (&json!("Warning"), &json!({"component": "kustomize-controller"})));
+    assert_eq!(
+        (&warning["type"], &warning["source"]),
+        (&json!("Warning"), &json!({"component": "kustomize-controller"}))
+    );
     assert_eq!(warning["metadata"]["annotations"]["kustomize.toolkit.fluxcd.io/revision"], "main@sha1:1");
     assert_eq!(warning["involvedObject"]["uid"], "u");
     shutdown.cancel();
