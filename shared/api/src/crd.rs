@@ -1,7 +1,8 @@
 //! The CRD manifests, from the types: what the derive gives, brought to exactly the schema of Flux.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, CustomResourceSubresources, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+    CustomResourceDefinition, CustomResourceSubresources, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
+    JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
 use serde_json::json;
@@ -36,7 +37,10 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
 /// Adds what the derive has no word for, and removes what it says beyond Flux's schema.
 fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     // The descriptions and patterns hold `${…}` and `$`: a Kustomization that installs the CRDs must not substitute there.
-    crd.metadata.annotations.get_or_insert_default().insert(SUBSTITUTE_ANNOTATION.to_owned(), DISABLED_VALUE.to_owned());
+    crd.metadata
+        .annotations
+        .get_or_insert_default()
+        .insert(SUBSTITUTE_ANNOTATION.to_owned(), DISABLED_VALUE.to_owned());
     crd.spec.names.list_kind = Some(format!("{}List", crd.spec.names.kind));
     // Only these two kinds have no observedGeneration to start from.
     let observes_generation = crd.spec.names.kind != "ExternalArtifact";
@@ -44,7 +48,9 @@ fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         // Kinds without a status say so with an empty object.
         version.subresources.get_or_insert_with(CustomResourceSubresources::default);
-        let Some(root) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) else { continue };
+        let Some(root) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) else {
+            continue;
+        };
         strip(root);
         root.required = None;
         root.type_ = Some("object".to_owned());
@@ -73,12 +79,16 @@ fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     crd
 }
 
-/// Removes from a schema and all below it: `nullable` (absent is enough) and titles; joins the lines of descriptions.
+/// Removes from a schema and all below it what the derive adds for optional fields (`nullable`, null as a value: absent
+/// is enough), and from descriptions the marks and line ends of the source text.
 fn strip(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     schema.title = None;
+    if let Some(values) = &mut schema.enum_ {
+        values.retain(|value| !value.0.is_null());
+    }
     if let Some(description) = &mut schema.description {
-        *description = description.split_whitespace().collect::<Vec<_>>().join(" ");
+        *description = description.replace('`', "").split_whitespace().collect::<Vec<_>>().join(" ");
     }
     for property in schema.properties.iter_mut().flat_map(|properties| properties.values_mut()) {
         strip(property);

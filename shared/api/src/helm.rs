@@ -11,13 +11,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub use actions::{
-    ChartNameChangeStrategy, CrdsPolicy, DeletionPropagation, Install, InstallRemediation, InstallStrategy, RemediationStrategy, Rollback,
-    ServerSideApplyMode, StrategyName, Test, TestFilter, Uninstall, Upgrade, UpgradeRemediation, UpgradeStrategy,
+    ChartNameChangeStrategy, CrdsPolicy, DeletionPropagation, Install, InstallRemediation, InstallStrategy,
+    RemediationStrategy, Rollback, ServerSideApplyMode, StrategyName, Test, TestFilter, Uninstall, Upgrade,
+    UpgradeRemediation, UpgradeStrategy,
 };
 pub use status::{HelmReleaseStatus, ReleaseAction, ReleaseSnapshot, TestHookStatus};
 
 use crate::is_false;
-pub use crate::meta::{CommonMetadata, CustomHealthCheck, DependencyReference, IgnoreRule, Image, KubeConfigReference, Patch, Selector};
+pub use crate::meta::{
+    CommonMetadata, CustomHealthCheck, DependencyReference, IgnoreRule, Image, KubeConfigReference, Patch,
+    Selector,
+};
 use crate::meta::{Duration, LocalObjectReference, ValuesKind};
 use crate::source::{HelmChartSourceKind, ReconcileStrategy, SignatureProvider};
 use crate::text_enum::text_enum;

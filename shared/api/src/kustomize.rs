@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::meta::{
-    CommonMetadata, CustomHealthCheck, DependencyReference, IgnoreRule, Image, KubeConfigReference, NamespacedObjectKindReference, Patch,
-    ResourceInventory, ResourceRef, Selector,
+    CommonMetadata, CustomHealthCheck, DependencyReference, IgnoreRule, Image, KubeConfigReference,
+    NamespacedObjectKindReference, Patch, ResourceInventory, ResourceRef, Selector,
 };
 use crate::meta::{Condition, Duration, LocalObjectReference, Time, ValuesKind};
 use crate::text_enum::text_enum;

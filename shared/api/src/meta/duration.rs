@@ -123,7 +123,9 @@ fn digits(text: &str) -> (&str, &str) {
 
 /// `whole.fraction * scale`, cut at the longest duration and, below one nanosecond, towards zero.
 fn scaled(whole: &str, fraction: &str, scale: u128) -> u128 {
-    let number = |digits: &str| digits.bytes().fold(0u128, |sum, digit| (sum * 10 + u128::from(digit - b'0')).min(MAX_NANOS));
+    let number = |digits: &str| {
+        digits.bytes().fold(0u128, |sum, digit| (sum * 10 + u128::from(digit - b'0')).min(MAX_NANOS))
+    };
     // 18 decimals are far below a nanosecond of an hour; the product stays below 10^18 * 3.6 * 10^12.
     let fraction = &fraction[..fraction.len().min(18)];
     let part = match u32::try_from(fraction.len()) {
@@ -262,7 +264,8 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_duration() {
-        for text in ["", "+", "1", "s", "1x", "-1s", "1m s", " 1m", "1m ", "1,5s", "1..5s", ".s", "١s", "1d"] {
+        for text in ["", "+", "1", "s", "1x", "-1s", "1m s", " 1m", "1m ", "1,5s", "1..5s", ".s", "١s", "1d"]
+        {
             let error = text.parse::<Duration>().unwrap_err();
             assert!(error.to_string().starts_with("invalid duration"), "{text}: {error}");
         }

@@ -10,8 +10,8 @@ pub use duration::{Duration, DurationError};
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 pub use manifests::{CommonMetadata, CustomHealthCheck, IgnoreRule, Image, Patch, Selector};
 pub use references::{
-    ConfigMapReference, DependencyReference, KubeConfigReference, LocalObjectReference, NamespacedObjectKindReference,
-    ObjectRef, SecretKeyReference, ValuesKind,
+    ConfigMapReference, DependencyReference, KubeConfigReference, LocalObjectReference,
+    NamespacedObjectKindReference, ObjectRef, SecretKeyReference, ValuesKind,
 };
 pub use revision::{Revision, normalize_revision, same_revision};
 pub use well_known::*;

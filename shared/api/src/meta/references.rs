@@ -128,7 +128,11 @@ impl ObjectRef {
     /// A reference to an object of a kind known at compile time.
     pub fn of<K: kube::Resource<DynamicType = ()>>(object: &K) -> Self {
         let meta = object.meta();
-        Self::new(K::kind(&()), meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+        Self::new(
+            K::kind(&()),
+            meta.namespace.clone().unwrap_or_default(),
+            meta.name.clone().unwrap_or_default(),
+        )
     }
 }
 
@@ -148,7 +152,10 @@ mod tests {
 
     #[test]
     fn object_ref_prints_kind_namespace_and_name() {
-        assert_eq!(ObjectRef::new("Kustomization", "flux-system", "apps").to_string(), "Kustomization/flux-system/apps");
+        assert_eq!(
+            ObjectRef::new("Kustomization", "flux-system", "apps").to_string(),
+            "Kustomization/flux-system/apps"
+        );
         assert_eq!(ObjectRef::new("Namespace", "", "apps").to_string(), "Namespace/apps");
     }
 }

@@ -11,17 +11,24 @@ mod verification;
 
 pub use artifact::Artifact;
 pub use bucket::{Bucket, BucketProvider, BucketSpec, BucketStatus, BucketSts, StsProvider};
-pub use external_artifact::{ExternalArtifact, ExternalArtifactSpec, ExternalArtifactStatus, SourceReference};
-pub use git_repository::{
-    GitProvider, GitRepository, GitRepositoryInclude, GitRepositoryRef, GitRepositorySpec, GitRepositoryStatus, GitRepositoryVerification,
-    GitVerificationMode,
+pub use external_artifact::{
+    ExternalArtifact, ExternalArtifactSpec, ExternalArtifactStatus, SourceReference,
 };
-pub use helm_chart::{HelmChart, HelmChartSourceKind, HelmChartSourceReference, HelmChartSpec, HelmChartStatus, ReconcileStrategy};
+pub use git_repository::{
+    GitProvider, GitRepository, GitRepositoryInclude, GitRepositoryRef, GitRepositorySpec,
+    GitRepositoryStatus, GitRepositoryVerification, GitVerificationMode,
+};
+pub use helm_chart::{
+    HelmChart, HelmChartSourceKind, HelmChartSourceReference, HelmChartSpec, HelmChartStatus,
+    ReconcileStrategy,
+};
 pub use helm_repository::{
-    AccessFrom, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, HelmRepositoryType, NamespaceSelector,
+    AccessFrom, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, HelmRepositoryType,
+    NamespaceSelector,
 };
 pub use oci_repository::{
-    LayerOperation, OCILayerSelector, OCIRepository, OCIRepositoryRef, OCIRepositorySpec, OCIRepositoryStatus, OciProvider,
+    LayerOperation, OCILayerSelector, OCIRepository, OCIRepositoryRef, OCIRepositorySpec,
+    OCIRepositoryStatus, OciProvider,
 };
 pub use verification::{ChartVerification, OIDCIdentityMatch, OciVerification, SignatureProvider};
 
