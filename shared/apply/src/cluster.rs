@@ -328,7 +328,10 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if !self.done {
-            self.inner.state.lock().memory.abandon(&self.id);
+            let mut state = self.inner.state.lock();
+            if state.memory.abandon(&self.id) {
+                state.watches.stop(&self.id.group_kind());
+            }
         }
     }
 }

@@ -107,11 +107,10 @@ impl Memory {
         moved
     }
 
-    /// Forgets an object whose request did not end well: its state is unknown.
-    pub(crate) fn abandon(&mut self, id: &ObjectId) {
-        if self.record(id).is_some_and(|record| matches!(record.state, State::Pending { .. })) {
-            self.forget(id);
-        }
+    /// Forgets an object whose request did not end well: its state is unknown. Returns whether none of its kind is left.
+    pub(crate) fn abandon(&mut self, id: &ObjectId) -> bool {
+        let pending = self.record(id).is_some_and(|record| matches!(record.state, State::Pending { .. }));
+        pending && self.forget(id)
     }
 
     /// Forgets an object. Returns whether none of its kind is left.
@@ -381,7 +380,7 @@ mod tests {
     fn an_unfinished_request_leaves_nothing_to_trust() {
         let mut memory = applied(10, 1);
         memory.begin(&id(), &owner());
-        memory.abandon(&id());
+        assert!(memory.abandon(&id()), "the last of its kind");
         assert!(memory.known(&id(), &owner(), &WANTED).is_none());
     }
 }
