@@ -154,7 +154,7 @@ pub struct HelmReleaseSpec {
     pub timeout: Option<Duration>,
 
     /// How many revisions of the release to keep; 0 keeps all. By default 5.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::integer")]
     pub max_history: Option<i64>,
 
@@ -197,7 +197,7 @@ pub struct HelmReleaseSpec {
     pub values_from: Vec<ValuesReference>,
 
     /// Values for the chart.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::anything")]
     pub values: Option<Value>,
 

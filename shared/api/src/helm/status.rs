@@ -162,7 +162,7 @@ pub struct ReleaseSnapshot {
     pub last_deployed: Time,
 
     /// When the release was uninstalled.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::time")]
     pub deleted: Option<Time>,
 

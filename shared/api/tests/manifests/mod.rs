@@ -6,12 +6,12 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use serde_json::Value;
 
 /// Where the manifests are kept.
-pub fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../crds")
 }
 
 /// Name and text of every manifest, and the kustomization that lists them.
-pub fn all() -> Vec<(String, String)> {
+pub(crate) fn all() -> Vec<(String, String)> {
     let mut files = Vec::new();
     let mut kustomization =
         "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n".to_owned();
@@ -26,7 +26,7 @@ pub fn all() -> Vec<(String, String)> {
 }
 
 /// A CRD as plain data. Bounds are floating-point numbers in Rust's type, and whole ones in every manifest.
-pub fn value(crd: &CustomResourceDefinition) -> Value {
+pub(crate) fn value(crd: &CustomResourceDefinition) -> Value {
     let mut value = serde_json::to_value(crd).expect("a CRD is plain data");
     whole_numbers(&mut value);
     value
