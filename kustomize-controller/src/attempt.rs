@@ -40,7 +40,7 @@ const HEALTH_CHECK_CANCELED: &str = "HealthCheckCanceled";
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// Something else has to happen first: no failure.
-    Waiting { reason: &'static str, message: String, event: Option<Event>, after: Duration },
+    Waiting { reason: &'static str, message: String, event: Option<Box<Event>>, after: Duration },
     /// The source does not exist: retried, but no event.
     SourceMissing { message: String, source: String },
     /// The source cannot be read: retried with back-off, but no event.
@@ -254,7 +254,7 @@ impl<'a> Attempt<'a> {
             Stop::Waiting { reason, message, event, after } => {
                 info!("{message}");
                 if let Some(event) = event {
-                    self.event(event);
+                    self.event(*event);
                 }
                 (reason, message, Outcome::After(after))
             }

@@ -41,6 +41,7 @@ const GATES: &[(&str, bool)] = &[
 #[command(
     name = "kustomize-controller",
     version,
+    args_override_self = true,
     about = "Builds, applies, prunes and health-checks what sources deliver"
 )]
 pub struct Config {
@@ -156,6 +157,8 @@ mod tests {
             ),
             (&["--feature-gates=NoSuchGate=true"], true),
             (&["--default-service-account=x"], false),
+            // As in Go, the last of several equal flags counts.
+            (&["--feature-gates=NoSuchGate=true", "--feature-gates="], false),
         ] {
             let config = Config::parse_from(["x"].iter().chain(args));
             assert_eq!(config.gates().is_err(), refused, "{args:?}");

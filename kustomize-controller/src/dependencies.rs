@@ -38,7 +38,7 @@ pub(crate) async fn check(cx: &Context, ks: &Kustomization, artifact: &Artifact)
             return Err(Stop::Waiting {
                 reason: DEPENDENCY_NOT_READY_REASON,
                 message,
-                event: Some(event),
+                event: Some(Box::new(event)),
                 after: delay,
             });
         }

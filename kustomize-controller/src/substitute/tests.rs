@@ -155,7 +155,8 @@ fn expressions_expand_as_in_flux() {
 #[test]
 fn values_decide_about_their_type() {
     let yaml = |manifest: &str| sluice_yaml::from_str(manifest).expect("the table holds YAML");
-    let table: &[(&str, &[(&str, &str)], Result<Value, &str>)] = &[
+    type Row = (&'static str, &'static [(&'static str, &'static str)], Result<Value, &'static str>);
+    let table: &[Row] = &[
         ("k: ${n}", &[("n", "123")], Ok(json!({"k": 123}))),
         ("k: \"${n}\"", &[("n", "123")], Ok(json!({"k": 123}))),
         ("k: '${n}'", &[("n", "123")], Ok(json!({"k": 123}))),

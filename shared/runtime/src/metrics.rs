@@ -21,12 +21,15 @@ pub type Labels = Vec<(&'static str, String)>;
 /// Media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// The work queues by name, looked at on each scrape.
+type Probes = Arc<Mutex<Vec<(String, Arc<dyn Probe>)>>>;
+
 /// All figures of one controller process. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     families: Arc<Families>,
-    queues: Arc<Mutex<Vec<(String, Arc<dyn Probe>)>>>,
+    queues: Probes,
 }
 
 impl Debug for Metrics {
@@ -94,7 +97,7 @@ impl Metrics {
             requests: Counters::default(),
             leader: Family::default(),
         };
-        let queues: Arc<Mutex<Vec<(String, Arc<dyn Probe>)>>> = Arc::default();
+        let queues: Probes = Arc::default();
         let mut registry = Registry::default();
         let f = &families;
         // The encoder adds `_total` to the names of counters.
@@ -325,7 +328,7 @@ pub trait Probe: Debug + Send + Sync + 'static {
 }
 
 #[derive(Debug)]
-struct Queues(Arc<Mutex<Vec<(String, Arc<dyn Probe>)>>>);
+struct Queues(Probes);
 
 impl Collector for Queues {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {

@@ -190,7 +190,7 @@ pub async fn listen(address: &str, flag: &'static str) -> Result<Option<TcpListe
 /// Tasks of which none may end before the shutdown.
 #[derive(Debug)]
 pub struct Tasks {
-    set: JoinSet<(String, Result<(), Box<dyn std::error::Error + Send + Sync>>)>,
+    set: JoinSet<Ended>,
     names: BTreeMap<tokio::task::Id, String>,
     shutdown: CancellationToken,
 }
@@ -250,8 +250,9 @@ impl Tasks {
     }
 }
 
-type TaskResult =
-    Result<(String, Result<(), Box<dyn std::error::Error + Send + Sync>>), tokio::task::JoinError>;
+/// A task's name and how it ended.
+type Ended = (String, Result<(), Box<dyn std::error::Error + Send + Sync>>);
+type TaskResult = Result<Ended, tokio::task::JoinError>;
 
 fn verdict(
     ended: TaskResult,

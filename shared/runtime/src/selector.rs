@@ -54,7 +54,7 @@ fn expression(part: &str) -> Option<Expression> {
     }
     if let Some(list) = part.strip_suffix(')') {
         let (head, list) = list.split_once('(')?;
-        let values: BTreeSet<String> = list.split(',').map(|v| value_of(v)).collect::<Option<_>>()?;
+        let values: BTreeSet<String> = list.split(',').map(value_of).collect::<Option<_>>()?;
         let mut words = head.split_whitespace();
         let (key, operator) = (key_of(words.next()?)?, words.next()?);
         return match (operator, words.next()) {

@@ -10,9 +10,7 @@ use parking_lot::RwLock;
 use serde::de::DeserializeOwned;
 use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
-use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -154,51 +152,6 @@ impl<S: Clone + PartialEq> Watched<S> {
     }
 }
 
-/// An index from what objects refer to, to the objects: `related.of(&source)` answers "who uses this?".
-#[derive(Debug)]
-pub struct Index<T> {
-    forward: HashMap<Key, Vec<T>>,
-    backward: HashMap<T, HashSet<Key>>,
-}
-
-impl<T> Default for Index<T> {
-    fn default() -> Self {
-        Self { forward: HashMap::new(), backward: HashMap::new() }
-    }
-}
-
-impl<T: Hash + Eq + Clone> Index<T> {
-    /// Replaces what an object refers to.
-    pub fn set(&mut self, key: &Key, refers_to: Vec<T>) {
-        self.remove(key);
-        for target in &refers_to {
-            self.backward.entry(target.clone()).or_default().insert(key.clone());
-        }
-        if !refers_to.is_empty() {
-            self.forward.insert(key.clone(), refers_to);
-        }
-    }
-
-    /// Forgets an object.
-    pub fn remove(&mut self, key: &Key) {
-        for target in self.forward.remove(key).unwrap_or_default() {
-            if let Some(keys) = self.backward.get_mut(&target) {
-                keys.remove(key);
-                if keys.is_empty() {
-                    self.backward.remove(&target);
-                }
-            }
-        }
-    }
-
-    /// The objects that refer to `target`, sorted.
-    pub fn of(&self, target: &T) -> Vec<Key> {
-        let mut keys: Vec<Key> = self.backward.get(target).into_iter().flatten().cloned().collect();
-        keys.sort();
-        keys
-    }
-}
-
 /// Delay between tries of a watch: 0.8 s doubling to 30 s, with jitter.
 pub(crate) fn backoff() -> impl Backoff {
     watcher::DefaultBackoff::default()
@@ -216,6 +169,3 @@ pub(crate) fn log_error(kind: &str, err: &watcher::Error) {
         _ => warn!(kind, error = %crate::telemetry::chain(err), "cannot watch, trying again"),
     }
 }
-
-/// How long a caller should wait at most for first lists before it says what is missing.
-pub const SYNC_TIMEOUT: Duration = Duration::from_secs(120);
