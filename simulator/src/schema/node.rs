@@ -172,6 +172,8 @@ pub(crate) enum Extra {
 pub(crate) struct Node {
     /// The node that describes the value; this one then only has what belongs to the place: default, patch strategy.
     pub(super) reference: Option<NodeId>,
+    /// The name of the Go struct behind it, for built-in kinds.
+    pub(crate) name: Option<Box<str>>,
     pub(crate) kind: Kind,
     pub(crate) format: Option<Format>,
     pub(super) properties: BTreeMap<Box<str>, NodeId>,

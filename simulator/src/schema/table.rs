@@ -104,6 +104,7 @@ fn load<'a>(
         if name.ends_with(".resource.Quantity") {
             node.kind = Kind::Quantity;
         }
+        node.name = name.rsplit('.').next().map(Into::into);
         table.set(ids[name], node);
     }
     ids

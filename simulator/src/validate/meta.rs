@@ -1,0 +1,133 @@
+//! Validation of `metadata`, for every kind.
+
+use serde_json::Value;
+
+use super::FieldError;
+use super::names;
+
+const MAX_ANNOTATIONS: u64 = 256 * 1024;
+
+/// Validates the metadata of an object; on an update also that its identity stays.
+pub(crate) fn metadata(
+    object: &Value,
+    old: Option<&Value>,
+    namespaced: bool,
+    name_rule: fn(&str) -> Vec<String>,
+) -> Vec<FieldError> {
+    let mut out = Vec::new();
+    let meta = &object["metadata"];
+    let name = meta["name"].as_str().unwrap_or_default();
+    if let Some(prefix) = meta["generateName"].as_str().filter(|prefix| !prefix.is_empty()) {
+        // A prefix may end in what a name may not.
+        let probe = format!("{}a", prefix.trim_end_matches('-'));
+        out.extend(name_rule(&probe).into_iter().map(|why| FieldError::invalid_text("metadata.generateName", prefix, why)));
+    }
+    if name.is_empty() {
+        out.push(FieldError::required("metadata.name", "name or generateName is required"));
+    } else if old.is_none() {
+        out.extend(name_rule(name).into_iter().map(|why| FieldError::invalid_text("metadata.name", name, why)));
+    }
+    let namespace = meta["namespace"].as_str().unwrap_or_default();
+    if namespaced {
+        if namespace.is_empty() {
+            out.push(FieldError::required("metadata.namespace", ""));
+        } else {
+            out.extend(
+                names::label(namespace).into_iter().map(|why| FieldError::invalid_text("metadata.namespace", namespace, why)),
+            );
+        }
+    } else if !namespace.is_empty() {
+        out.push(FieldError::forbidden("metadata.namespace", "not allowed on this type"));
+    }
+    out.extend(labels(&meta["labels"], "metadata.labels"));
+    out.extend(annotations(&meta["annotations"], "metadata.annotations"));
+    out.extend(owners(&meta["ownerReferences"]));
+    for (at, finalizer) in meta["finalizers"].as_array().into_iter().flatten().enumerate() {
+        let text = finalizer.as_str().unwrap_or_default();
+        let path = format!("metadata.finalizers[{at}]");
+        out.extend(names::qualified(text).into_iter().map(|why| FieldError::invalid_text(&path, text, why)));
+    }
+    if let Some(old) = old {
+        out.extend(identity(meta, &old["metadata"]));
+    }
+    out
+}
+
+/// Labels, here and in pod templates.
+pub(super) fn labels(labels: &Value, path: &str) -> Vec<FieldError> {
+    let mut out = Vec::new();
+    for (key, value) in labels.as_object().into_iter().flatten() {
+        let value = value.as_str().unwrap_or_default();
+        out.extend(names::qualified(key).into_iter().map(|why| FieldError::invalid_text(path, key, why)));
+        out.extend(names::label_value(value).into_iter().map(|why| FieldError::invalid_text(path, value, why)));
+    }
+    out
+}
+
+/// Annotations, here and in pod templates.
+pub(super) fn annotations(annotations: &Value, path: &str) -> Vec<FieldError> {
+    let mut out = Vec::new();
+    let mut size = 0;
+    for (key, value) in annotations.as_object().into_iter().flatten() {
+        let lower = key.to_lowercase();
+        out.extend(names::qualified(&lower).into_iter().map(|why| FieldError::invalid_text(path, key, why)));
+        size += (key.len() + value.as_str().map_or(0, str::len)) as u64;
+    }
+    if size > MAX_ANNOTATIONS {
+        out.push(FieldError::too_long(path, MAX_ANNOTATIONS));
+    }
+    out
+}
+
+fn owners(owners: &Value) -> Vec<FieldError> {
+    let mut out = Vec::new();
+    let mut controllers = Vec::new();
+    for (at, owner) in owners.as_array().into_iter().flatten().enumerate() {
+        let path = format!("metadata.ownerReferences[{at}]");
+        for (field, why) in [
+            ("apiVersion", "version must not be empty"),
+            ("kind", "must not be empty"),
+            ("name", "must not be empty"),
+            ("uid", "must not be empty"),
+        ] {
+            if owner[field].as_str().unwrap_or_default().is_empty() {
+                out.push(FieldError::invalid_text(format!("{path}.{field}"), "", why));
+            }
+        }
+        if owner["controller"] == true {
+            controllers.push(owner["name"].as_str().unwrap_or_default());
+        }
+    }
+    if let [first, second, ..] = controllers[..] {
+        out.push(FieldError::invalid(
+            "metadata.ownerReferences",
+            owners,
+            format!("Only one reference can have Controller set to true. Found \"true\" in references for {first} and {second}"),
+        ));
+    }
+    out
+}
+
+/// What a client may not change. An absent value was filled in by the server before.
+fn identity(new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut out = Vec::new();
+    for field in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+        if new[field] != old[field] {
+            out.push(FieldError::invalid(format!("metadata.{field}"), &new[field], "field is immutable"));
+        }
+    }
+    if !old["deletionTimestamp"].is_null() {
+        let list = |meta: &Value| -> Vec<String> {
+            meta["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str).map(Into::into).collect()
+        };
+        let before = list(old);
+        let added: Vec<String> = list(new).into_iter().filter(|one| !before.contains(one)).collect();
+        if !added.is_empty() {
+            out.push(FieldError::forbidden(
+                "metadata.finalizers",
+                format!("no new finalizers can be added if the object is being deleted, found new finalizers []string{added:?}"),
+            ));
+        }
+    }
+    out
+}

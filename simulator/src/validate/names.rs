@@ -1,0 +1,151 @@
+//! The grammars of names, labels and keys, with the API server's messages.
+
+pub(super) const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, \
+'-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
+'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+pub(super) const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', \
+and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
+'[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+pub(super) const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start \
+with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \
+validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', \
+and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for \
+validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with \
+an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
+'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  \
+or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+
+/// Whether the text is an RFC 1123 subdomain of at most 253 bytes.
+pub(crate) fn is_dns_subdomain(text: &str) -> bool {
+    subdomain(text).is_empty()
+}
+
+/// Whether the text is an RFC 1123 label of at most 63 bytes.
+pub(crate) fn is_dns_label(text: &str) -> bool {
+    label(text).is_empty()
+}
+
+/// Whether the text is a label's value.
+pub(crate) fn is_label_value(text: &str) -> bool {
+    label_value(text).is_empty()
+}
+
+/// Whether the text is a qualified name: a label's or annotation's key.
+pub(crate) fn is_qualified_name(text: &str) -> bool {
+    qualified(text).is_empty()
+}
+
+/// What is wrong with a subdomain.
+pub(crate) fn subdomain(text: &str) -> Vec<String> {
+    let good = text.split('.').all(|part| word(part, is_lower));
+    problems(text, 253, good, SUBDOMAIN)
+}
+
+/// What is wrong with a label.
+pub(crate) fn label(text: &str) -> Vec<String> {
+    problems(text, 63, word(text, is_lower), LABEL)
+}
+
+/// What is wrong with an RFC 1035 label, as Services are named.
+pub(super) fn label_1035(text: &str) -> Vec<String> {
+    let good = word(text, is_lower) && text.starts_with(|c: char| c.is_ascii_lowercase());
+    problems(text, 63, good, LABEL_1035)
+}
+
+/// What is wrong with a label's value.
+pub(super) fn label_value(text: &str) -> Vec<String> {
+    problems(text, 63, text.is_empty() || mixed_word(text), LABEL_VALUE)
+}
+
+/// What is wrong with a key of a label or an annotation.
+pub(super) fn qualified(text: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let name = match text.split('/').collect::<Vec<_>>()[..] {
+        [name] => name,
+        [prefix, name] => {
+            if prefix.is_empty() {
+                out.push("prefix part must be non-empty".to_owned());
+            } else {
+                out.extend(subdomain(prefix).into_iter().map(|problem| format!("prefix part {problem}")));
+            }
+            name
+        }
+        _ => {
+            return vec![format!(
+                "a qualified {QUALIFIED} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+            )];
+        }
+    };
+    if name.is_empty() {
+        out.push("name part must be non-empty".to_owned());
+    } else if name.len() > 63 {
+        out.push("name part must be no more than 63 bytes".to_owned());
+    }
+    if !mixed_word(name) {
+        out.push(QUALIFIED.to_owned());
+    }
+    out
+}
+
+/// What is wrong with a key of a ConfigMap or Secret.
+pub(super) fn config_key(text: &str) -> Vec<String> {
+    let good = !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._".contains(&c));
+    let mut out = problems(text, 253, good, CONFIG_KEY);
+    if text == "." || text == ".." {
+        out.push(format!("must not be '{text}'"));
+    } else if text.starts_with("..") {
+        out.push("must not start with '..'".to_owned());
+    }
+    out
+}
+
+fn problems(text: &str, max: usize, good: bool, message: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    if text.len() > max {
+        out.push(format!("must be no more than {max} bytes"));
+    }
+    if !good {
+        out.push(message.to_owned());
+    }
+    out
+}
+
+fn is_lower(c: u8) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit()
+}
+
+fn word(text: &str, end: fn(u8) -> bool) -> bool {
+    let bytes = text.as_bytes();
+    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
+    end(*first) && end(*last) && bytes.iter().all(|c| end(*c) || *c == b'-')
+}
+
+fn mixed_word(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
+    let end = |c: &u8| c.is_ascii_alphanumeric();
+    end(first) && end(last) && bytes.iter().all(|c| end(c) || b"-_.".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grammars() {
+        for (check, good, bad) in [
+            (is_dns_subdomain as fn(&str) -> bool, &["a", "a-b.c", "1"][..], &["", "A", "a_b", "-a", "a-", "a..b", "é"][..]),
+            (is_dns_label, &["a", "a-1"], &["", "a.b", "A"]),
+            (is_label_value, &["", "A_b.c-1"], &["-a", "a-", "a b"]),
+            (is_qualified_name, &["a", "x.io/A_b", "A"], &["", "/a", "a/", "a/b/c", "X.io/a", "-a"]),
+        ] {
+            good.iter().for_each(|text| assert!(check(text), "{text:?}"));
+            bad.iter().for_each(|text| assert!(!check(text), "{text:?}"));
+        }
+        assert_eq!(label(&"a".repeat(64)), ["must be no more than 63 bytes"]);
+        assert!(!config_key("..a").is_empty() && config_key("a_B.c").is_empty());
+    }
+}
