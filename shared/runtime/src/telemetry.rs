@@ -24,21 +24,15 @@ pub fn init(level: &str, encoding: &str) {
         _ => LevelFilter::INFO,
     };
     let libraries = level.min(LevelFilter::WARN);
-    let filter = Targets::new().with_default(level).with_targets(
-        [
-            "kube",
-            "kube_client",
-            "kube_runtime",
-            "hyper",
-            "hyper_util",
-            "h2",
-            "rustls",
-            "reqwest",
-            "tower",
-            "gix",
-        ]
-        .map(|target| (target, libraries)),
-    );
+    // The client logs each failed request as an error, besides returning it to the one who logs what it means.
+    let client = if level > LevelFilter::INFO { libraries } else { LevelFilter::OFF };
+    let filter = Targets::new()
+        .with_default(level)
+        .with_targets(
+            ["kube", "kube_runtime", "hyper", "hyper_util", "h2", "rustls", "reqwest", "tower", "gix"]
+                .map(|target| (target, libraries)),
+        )
+        .with_target("kube_client", client);
     let registry = tracing_subscriber::registry();
     // An error means that a subscriber is set already.
     let _ = if encoding == "console" {
