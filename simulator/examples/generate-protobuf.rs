@@ -38,8 +38,9 @@ struct Field {
 fn main() -> Result<()> {
     let mut args = std::env::args_os().skip(1);
     let input = PathBuf::from(args.next().context("usage: generate-protobuf DIR [OUT]")?);
-    let output =
-        args.next().map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/protobuf.txt"), PathBuf::from);
+    let output = args
+        .next()
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/protobuf.txt"), PathBuf::from);
     let (api, machinery) = (module(&input, "api")?, module(&input, "apimachinery")?);
 
     let mut packages = vec![(META.to_owned(), machinery.join("pkg/apis/meta/v1"))];
@@ -90,7 +91,9 @@ fn module(dir: &Path, name: &str) -> Result<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir(dir)
         .with_context(|| format!("read {}", dir.display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&format!("{name}@"))))
+        .filter(|path| {
+            path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&format!("{name}@")))
+        })
         .collect();
     found.sort();
     found.pop().with_context(|| format!("no {name}@VERSION in {}", dir.display()))
@@ -131,7 +134,9 @@ fn read_package(package: &str, dir: &Path, types: &mut BTreeMap<String, Named>) 
                 let go = resolve(&found[2], package, &imports);
                 types.insert(format!("{package}.{}", &found[1]), Named::Other(go));
             } else if let Some(found) = import.captures(line) {
-                let alias = found.get(1).map_or_else(|| found[2].rsplit('/').next().unwrap_or_default(), |m| m.as_str());
+                let alias = found
+                    .get(1)
+                    .map_or_else(|| found[2].rsplit('/').next().unwrap_or_default(), |m| m.as_str());
                 imports.insert(alias.to_owned(), found[2].to_owned());
             }
         }
@@ -175,7 +180,9 @@ fn kind(go: &str, types: &BTreeMap<String, Named>, flags: &mut String) -> String
     }
     match types.get(go) {
         // A named list is a message with the list as its first field.
-        Some(Named::Other(other)) if other.starts_with("[]") => format!("@list/{}", kind(&other[2..], types, &mut String::new())),
+        Some(Named::Other(other)) if other.starts_with("[]") => {
+            format!("@list/{}", kind(&other[2..], types, &mut String::new()))
+        }
         Some(Named::Other(other)) => kind(other, types, flags),
         _ => format!("@{go}"),
     }

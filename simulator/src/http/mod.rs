@@ -3,6 +3,7 @@
 mod accept;
 mod discovery;
 mod negotiate;
+mod protobuf;
 mod request;
 mod resource;
 mod response;

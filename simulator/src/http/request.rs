@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
 
+use super::protobuf;
 use crate::api::ApiError;
 
 /// The limit of kube-apiserver.
@@ -65,8 +66,13 @@ pub(crate) fn decode(body: &[u8], content_type: &str) -> Result<Value, ApiError>
     if body.is_empty() {
         return Ok(Value::Null);
     }
+    if content_type == "application/vnd.kubernetes.protobuf" {
+        return protobuf::decode(body).map_err(|error| ApiError::bad_request(error.to_string()));
+    }
     if content_type.contains("protobuf") || content_type.contains("cbor") {
-        return Err(ApiError::unsupported_media_type("application/json, application/yaml"));
+        return Err(ApiError::unsupported_media_type(
+            "application/json, application/yaml, application/vnd.kubernetes.protobuf",
+        ));
     }
     if !content_type.contains("yaml") {
         return serde_json::from_slice(body).map_err(|error| {
