@@ -44,7 +44,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let global = arguments.global;
     match arguments.command {
         Command::Demo(options) => demo::run(options, global.kubeconfig).await,
-        Command::Cluster(ClusterCommand::Start(options)) => commands::cluster::start(options, global.kubeconfig).await,
+        Command::Cluster(ClusterCommand::Start(options)) => {
+            commands::cluster::start(options, global.kubeconfig).await
+        }
         Command::Kustomize(KustomizeCommand::Build(options)) => commands::kustomize::build(options).await,
         Command::Get(command) => {
             let session = Session::open(&global).await?;

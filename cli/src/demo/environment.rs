@@ -116,14 +116,20 @@ impl Environment {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         if namespaces.get_opt(NAMESPACE).await?.is_none() {
             self.created().namespace = true;
-            let namespace = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
-            namespaces.patch(NAMESPACE, &PatchParams::apply(MANAGER).force(), &Patch::Apply(namespace)).await?;
+            let namespace =
+                serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
+            namespaces
+                .patch(NAMESPACE, &PatchParams::apply(MANAGER).force(), &Patch::Apply(namespace))
+                .await?;
         }
         eventually(self, CONTROLLERS_LIMIT, "the CRDs to be established", async || {
             for name in &names {
                 let crd = crds.get(name).await?;
                 let conditions = crd.status.and_then(|status| status.conditions).unwrap_or_default();
-                if !conditions.iter().any(|condition| condition.type_ == "Established" && condition.status == "True") {
+                if !conditions
+                    .iter()
+                    .any(|condition| condition.type_ == "Established" && condition.status == "True")
+                {
                     return Ok(None);
                 }
             }
@@ -140,12 +146,15 @@ impl Environment {
         let storage = storage.to_string_lossy().into_owned();
         let common = ["--metrics-addr=127.0.0.1:0", "--health-addr=127.0.0.1:0", "--log-level=error"];
         let source = source_controller::Config::try_parse_from(
-            ["source-controller", "--storage-addr=127.0.0.1:0", "--storage-path", &storage].into_iter().chain(common),
+            ["source-controller", "--storage-addr=127.0.0.1:0", "--storage-path", &storage]
+                .into_iter()
+                .chain(common),
         )?;
         let kustomize =
             kustomize_controller::Config::try_parse_from(["kustomize-controller"].into_iter().chain(common))?;
         let source = source_controller::run(source, self.client.clone(), self.shutdown.child_token());
-        let kustomize = kustomize_controller::run(kustomize, self.client.clone(), self.shutdown.child_token());
+        let kustomize =
+            kustomize_controller::run(kustomize, self.client.clone(), self.shutdown.child_token());
         {
             let mut controllers = self.controllers();
             controllers.push(("source-controller", tokio::spawn(source)));
@@ -211,7 +220,8 @@ impl Environment {
     /// there before.
     async fn clean_up(&self) -> Result<()> {
         let client = &self.client;
-        let kustomizations: Api<sluice_api::kustomize::Kustomization> = Api::namespaced(client.clone(), NAMESPACE);
+        let kustomizations: Api<sluice_api::kustomize::Kustomization> =
+            Api::namespaced(client.clone(), NAMESPACE);
         let sources: Api<sluice_api::source::GitRepository> = Api::namespaced(client.clone(), NAMESPACE);
         delete(&kustomizations, KUSTOMIZATION).await?;
         eventually(self, CONTROLLERS_LIMIT, "the app to be pruned", async || {
@@ -247,7 +257,8 @@ async fn delete<K>(api: &Api<K>, name: &str) -> Result<()>
 where
     K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
 {
-    let background = DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() };
+    let background =
+        DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() };
     match api.delete(name, &background).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),

@@ -33,7 +33,8 @@ pub(crate) struct DemoArgs {
 /// # Errors
 /// Where a step does not hold; the error names it.
 pub(crate) async fn run(arguments: DemoArgs, kubeconfig: Option<PathBuf>) -> Result<()> {
-    let folder = tempfile::Builder::new().prefix("sluice-demo-").tempdir().context("cannot create a folder")?;
+    let folder =
+        tempfile::Builder::new().prefix("sluice-demo-").tempdir().context("cannot create a folder")?;
     let mut report = Report::new();
 
     let repository = step(&mut report, "create a Git repository", async {
@@ -71,18 +72,23 @@ pub(crate) async fn run(arguments: DemoArgs, kubeconfig: Option<PathBuf>) -> Res
 
 /// The steps from the controllers' start on, which leave something to clean up.
 async fn stages(report: &mut Report, stage: &Stage<'_>, folder: &std::path::Path) -> Result<()> {
-    step(report, "start the controllers", async { Ok((stage.environment.start_controllers(folder).await?, ())) }).await?;
+    step(report, "start the controllers", async {
+        Ok((stage.environment.start_controllers(folder).await?, ()))
+    })
+    .await?;
     let commit = step(report, "commit the app", async {
         let commit = stage.first_commit().await?;
         Ok((format!("commit {} on main", commit.get(..8).unwrap_or(&commit)), commit))
     })
     .await?;
-    step(report, "apply GitRepository and Kustomization", async { Ok((stage.apply_objects().await?, ())) }).await?;
+    step(report, "apply GitRepository and Kustomization", async { Ok((stage.apply_objects().await?, ())) })
+        .await?;
     step(report, "the app becomes ready", async { Ok((stage.becomes_ready(&commit).await?, ())) }).await?;
     step(report, "a new commit rolls out", async { Ok((stage.rolls_out().await?, ())) }).await?;
     step(report, "a removed file is pruned", async { Ok((stage.is_pruned().await?, ())) }).await?;
     step(report, "drift is put right", async { Ok((stage.drift_is_put_right().await?, ())) }).await?;
-    step(report, "a bad commit leaves the app alone", async { Ok((stage.bad_commit_fails().await?, ())) }).await?;
+    step(report, "a bad commit leaves the app alone", async { Ok((stage.bad_commit_fails().await?, ())) })
+        .await?;
     step(report, "git revert restores Ready", async { Ok((stage.revert_restores().await?, ())) }).await
 }
 

@@ -99,7 +99,11 @@ mod tests {
     #[test]
     fn the_table_aligns_its_columns() {
         let mut report = Report { live: false, rows: Vec::new() };
-        report.rows.push(Row { step: "a", observed: "long observation".into(), took: Duration::from_millis(7) });
+        report.rows.push(Row {
+            step: "a",
+            observed: "long observation".into(),
+            took: Duration::from_millis(7),
+        });
         report.rows.push(Row { step: "longer", observed: "short".into(), took: Duration::from_millis(1250) });
         assert_eq!(
             report.table(),

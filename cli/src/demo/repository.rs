@@ -24,7 +24,9 @@ impl Repository {
         let bare = repository.served_root().join(Self::NAME);
         tokio::fs::create_dir_all(repository.work_tree()).await?;
         tokio::fs::create_dir_all(repository.served_root()).await?;
-        repository.git(&["init", "--quiet", "--bare", "--initial-branch=main", &bare.to_string_lossy()]).await?;
+        repository
+            .git(&["init", "--quiet", "--bare", "--initial-branch=main", &bare.to_string_lossy()])
+            .await?;
         repository.git(&["init", "--quiet", "--initial-branch=main"]).await?;
         for (key, value) in [
             ("user.name", "Sluice demo"),

@@ -14,8 +14,8 @@ use sluice_api::source::GitRepository;
 
 use super::environment::Environment;
 use super::manifests::{
-    APP, FEATURES, FIRST_IMAGE, KUSTOMIZATION, NAMESPACE, PATH, REPLICAS, SECOND_IMAGE, SETTINGS, SOURCE, broken_deployment,
-    config_map, deployment, git_repository, kustomization, service,
+    APP, FEATURES, FIRST_IMAGE, KUSTOMIZATION, NAMESPACE, PATH, REPLICAS, SECOND_IMAGE, SETTINGS, SOURCE,
+    broken_deployment, config_map, deployment, git_repository, kustomization, service,
 };
 use super::repository::Repository;
 use super::wait::eventually;
@@ -61,7 +61,9 @@ impl Stage<'_> {
     pub(super) async fn first_commit(&self) -> Result<String> {
         self.repository.write(&format!("{PATH}/deployment.yaml"), &deployment(FIRST_IMAGE)).await?;
         self.repository.write(&format!("{PATH}/service.yaml"), &service()).await?;
-        self.repository.write(&format!("{PATH}/settings.yaml"), &config_map(SETTINGS, "greeting", "hello")).await?;
+        self.repository
+            .write(&format!("{PATH}/settings.yaml"), &config_map(SETTINGS, "greeting", "hello"))
+            .await?;
         self.repository.commit("add myapp").await
     }
 
@@ -98,7 +100,9 @@ impl Stage<'_> {
     /// A commit that changes the image and adds an object rolls out.
     pub(super) async fn rolls_out(&self) -> Result<String> {
         self.repository.write(&format!("{PATH}/deployment.yaml"), &deployment(SECOND_IMAGE)).await?;
-        self.repository.write(&format!("{PATH}/features.yaml"), &config_map(FEATURES, "beta", "\"on\"")).await?;
+        self.repository
+            .write(&format!("{PATH}/features.yaml"), &config_map(FEATURES, "beta", "\"on\""))
+            .await?;
         let commit = self.repository.commit("update myapp and add its features").await?;
         self.reconcile_source(&commit).await?;
         let revision = self.applied(&commit).await?;
@@ -125,19 +129,28 @@ impl Stage<'_> {
         let began = std::time::Instant::now();
         let scaled = self.deployments().patch(APP, &PatchParams::default(), &Patch::Merge(scale)).await?;
         ensure!(replicas(&scaled) == Some(REPLICAS + 3), "scaling the Deployment by hand had no effect");
-        self.services().delete(APP, &DeleteParams::default()).await.context("cannot delete the Service by hand")?;
-        eventually(self.environment, PATIENCE, "the Deployment to be scaled back and the Service to return", async || {
-            let scaled_back = replicas(&self.deployments().get(APP).await?) == Some(REPLICAS);
-            let service = self.services().get_opt(APP).await?;
-            let returned = service.is_some_and(|service| service.metadata.uid != before);
-            Ok((scaled_back && returned).then_some(()))
-        })
+        self.services()
+            .delete(APP, &DeleteParams::default())
+            .await
+            .context("cannot delete the Service by hand")?;
+        eventually(
+            self.environment,
+            PATIENCE,
+            "the Deployment to be scaled back and the Service to return",
+            async || {
+                let scaled_back = replicas(&self.deployments().get(APP).await?) == Some(REPLICAS);
+                let service = self.services().get_opt(APP).await?;
+                let returned = service.is_some_and(|service| service.metadata.uid != before);
+                Ok((scaled_back && returned).then_some(()))
+            },
+        )
         .await?;
         let took = began.elapsed();
         ensure!(took <= DRIFT_LIMIT, "it took {took:.1?}, which is more than {DRIFT_LIMIT:?}");
         // The pass that corrected the drift must also end well.
         let kustomization = self.kustomizations().get(KUSTOMIZATION).await?;
-        let revision = kustomization.status.and_then(|status| status.last_applied_revision).unwrap_or_default();
+        let revision =
+            kustomization.status.and_then(|status| status.last_applied_revision).unwrap_or_default();
         self.applied(revision.rsplit(':').next().unwrap_or_default()).await?;
         Ok(format!("replicas back to {REPLICAS} and Service back after {:.2}s", took.as_secs_f64()))
     }
@@ -149,20 +162,30 @@ impl Stage<'_> {
         self.repository.remove(&format!("{PATH}/features.yaml")).await?;
         let commit = self.repository.commit("break myapp").await?;
         self.reconcile_source(&commit).await?;
-        let reason = eventually(self.environment, PATIENCE, "the Kustomization to report the bad commit", async || {
-            let status = self.kustomizations().get(KUSTOMIZATION).await?.status.unwrap_or_default();
-            if !status.last_attempted_revision.as_deref().unwrap_or_default().ends_with(&commit) {
-                return Ok(None);
-            }
-            let ready = status.conditions.into_iter().find(|condition| condition.type_ == "Ready");
-            Ok(ready.filter(|condition| condition.status == "False"))
-        })
+        let reason = eventually(
+            self.environment,
+            PATIENCE,
+            "the Kustomization to report the bad commit",
+            async || {
+                let status = self.kustomizations().get(KUSTOMIZATION).await?.status.unwrap_or_default();
+                if !status.last_attempted_revision.as_deref().unwrap_or_default().ends_with(&commit) {
+                    return Ok(None);
+                }
+                let ready = status.conditions.into_iter().find(|condition| condition.type_ == "Ready");
+                Ok(ready.filter(|condition| condition.status == "False"))
+            },
+        )
         .await?;
         ensure!(reason.reason == "BuildFailed", "Ready is False for {}: {}", reason.reason, reason.message);
-        ensure!(reason.message.contains("deployment.yaml"), "the message does not name the file: {}", reason.message);
+        ensure!(
+            reason.message.contains("deployment.yaml"),
+            "the message does not name the file: {}",
+            reason.message
+        );
         let after = self.deployments().get(APP).await?;
         ensure!(
-            before.metadata.uid == after.metadata.uid && before.metadata.generation == after.metadata.generation,
+            before.metadata.uid == after.metadata.uid
+                && before.metadata.generation == after.metadata.generation,
             "the running Deployment was touched"
         );
         self.config_maps().get(FEATURES).await.context("an object was pruned although the build failed")?;
@@ -195,22 +218,27 @@ impl Stage<'_> {
 
     /// Waits until the Kustomization is Ready at `commit`, and returns the applied revision in short form.
     async fn applied(&self, commit: &str) -> Result<String> {
-        let revision = eventually(self.environment, PATIENCE, "the Kustomization to be Ready at the new commit", async || {
-            let kustomization = self.kustomizations().get(KUSTOMIZATION).await?;
-            let status = kustomization.status.unwrap_or_default();
-            let revision = status.last_applied_revision.unwrap_or_default();
-            let ready = status.conditions.into_iter().find(|condition| condition.type_ == "Ready");
-            if let Some(ready) = &ready
+        let revision = eventually(
+            self.environment,
+            PATIENCE,
+            "the Kustomization to be Ready at the new commit",
+            async || {
+                let kustomization = self.kustomizations().get(KUSTOMIZATION).await?;
+                let status = kustomization.status.unwrap_or_default();
+                let revision = status.last_applied_revision.unwrap_or_default();
+                let ready = status.conditions.into_iter().find(|condition| condition.type_ == "Ready");
+                if let Some(ready) = &ready
                 && ready.status == "False"
                 // Left over from the time before the artifact was there.
                 && ready.reason != "ArtifactFailed"
                 && status.last_attempted_revision.unwrap_or_default().ends_with(commit)
-            {
-                bail!("Kustomization {KUSTOMIZATION} is not ready: {}: {}", ready.reason, ready.message);
-            }
-            let ready = ready.is_some_and(|condition| condition.status == "True");
-            Ok((ready && revision.ends_with(commit)).then_some(revision))
-        })
+                {
+                    bail!("Kustomization {KUSTOMIZATION} is not ready: {}: {}", ready.reason, ready.message);
+                }
+                let ready = ready.is_some_and(|condition| condition.status == "True");
+                Ok((ready && revision.ends_with(commit)).then_some(revision))
+            },
+        )
         .await?;
         Ok(match revision.split_once(':') {
             Some((name, hash)) => format!("{name}:{}", hash.get(..8).unwrap_or(hash)),
@@ -221,9 +249,16 @@ impl Stage<'_> {
     /// Checks that the Deployment runs `image` on every replica.
     async fn rolled_out(&self, image: &str) -> Result<()> {
         let deployment = self.deployments().get(APP).await?;
-        let containers = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref()).map(|pod| &pod.containers);
-        let running = containers.and_then(|containers| containers.first()).and_then(|container| container.image.as_deref());
-        ensure!(running == Some(image), "the Deployment runs {} instead of {image}", running.unwrap_or("no image"));
+        let containers =
+            deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref()).map(|pod| &pod.containers);
+        let running = containers
+            .and_then(|containers| containers.first())
+            .and_then(|container| container.image.as_deref());
+        ensure!(
+            running == Some(image),
+            "the Deployment runs {} instead of {image}",
+            running.unwrap_or("no image")
+        );
         let status = deployment.status.unwrap_or_default();
         ensure!(
             status.updated_replicas == Some(REPLICAS) && status.ready_replicas == Some(REPLICAS),

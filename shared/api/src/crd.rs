@@ -64,13 +64,14 @@ fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
             status.default = Some(JSON(json!({"observedGeneration": -1})));
         }
         for (name, type_, description) in [
-            ("apiVersion", "string", "API group and version of the object."),
-            ("kind", "string", "Kind of the object."),
-            ("metadata", "object", "Name, namespace, labels and annotations, as of every Kubernetes object."),
+            ("apiVersion", "string", Some("API group and version of the object.")),
+            ("kind", "string", Some("Kind of the object.")),
+            // The API server refuses a description here.
+            ("metadata", "object", None),
         ] {
             let schema = JSONSchemaProps {
                 type_: Some(type_.to_owned()),
-                description: Some(description.to_owned()),
+                description: description.map(str::to_owned),
                 ..JSONSchemaProps::default()
             };
             properties.insert(name.to_owned(), schema);

@@ -45,7 +45,8 @@ fn undescribed(schema: &Value, path: &str, is_field: bool) {
         );
     }
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        undescribed(property, &format!("{path}.{name}"), true);
+        let is_root_metadata = name == "metadata" && schema["properties"]["apiVersion"].is_object();
+        undescribed(property, &format!("{path}.{name}"), !is_root_metadata);
     }
     for below in ["items", "additionalProperties"] {
         if schema[below].is_object() {

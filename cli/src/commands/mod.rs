@@ -1,0 +1,10 @@
+//! The commands, one file each.
+
+pub(crate) mod cluster;
+pub(crate) mod events;
+pub(crate) mod get;
+pub(crate) mod kustomize;
+pub(crate) mod reconcile;
+pub(crate) mod resume;
+pub(crate) mod suspend;
+pub(crate) mod tree;
