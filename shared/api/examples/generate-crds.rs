@@ -4,9 +4,12 @@
 mod manifests;
 
 fn main() -> std::io::Result<()> {
-    let folder = manifests::folder();
     for (file, text) in manifests::all() {
-        std::fs::write(folder.join(file), text)?;
+        let path = manifests::folder().join(file);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(path, text)?;
     }
     Ok(())
 }

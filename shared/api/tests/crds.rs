@@ -18,8 +18,19 @@ fn committed_manifests_are_up_to_date() {
         );
     }
     for entry in std::fs::read_dir(&folder).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(expected.iter().any(|(file, _)| *file == name), "crds/{name} belongs to no kind: remove it");
+        let path = entry.unwrap().path();
+        let group = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let below = if path.is_dir() { std::fs::read_dir(&path).unwrap().collect() } else { Vec::new() };
+        let mut found: Vec<_> = below
+            .into_iter()
+            .map(|entry| format!("{group}/{}", entry.unwrap().file_name().to_str().unwrap()))
+            .collect();
+        if found.is_empty() {
+            found.push(group);
+        }
+        for file in found {
+            assert!(expected.contains_key(&file), "crds/{file} belongs to no kind: remove it");
+        }
     }
 }
 

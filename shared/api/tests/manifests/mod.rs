@@ -1,5 +1,6 @@
 //! The text of the files below `crds/`, for the program that writes them and the test that compares them.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -10,19 +11,27 @@ pub(crate) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../crds")
 }
 
-/// Name and text of every manifest, and the kustomization that lists them.
-pub(crate) fn all() -> Vec<(String, String)> {
-    let mut files = Vec::new();
-    let mut kustomization =
-        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n".to_owned();
+/// Path below [`folder`] and text of every manifest: a folder per API group, each a kustomization of its own, so that a
+/// controller installs its group alone.
+pub(crate) fn all() -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for crd in sluice_api::crds() {
+        let group = crd.spec.group.split('.').next().unwrap_or_default().to_owned();
         let file = format!("{}.yaml", crd.metadata.name.as_deref().expect("a generated CRD has a name"));
-        let value = value(&crd);
-        kustomization.push_str(&format!("- {file}\n"));
-        files.push((file, sluice_yaml::to_string(&value)));
+        files.insert(format!("{group}/{file}"), sluice_yaml::to_string(&value(&crd)));
+        groups.entry(group).or_default().push(file);
     }
-    files.push(("kustomization.yaml".to_owned(), kustomization));
+    for (group, crds) in &groups {
+        files.insert(format!("{group}/kustomization.yaml"), kustomization(crds.iter()));
+    }
+    files.insert("kustomization.yaml".to_owned(), kustomization(groups.keys()));
     files
+}
+
+fn kustomization<'a>(resources: impl Iterator<Item = &'a String>) -> String {
+    let list: String = resources.map(|resource| format!("- {resource}\n")).collect();
+    format!("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n{list}")
 }
 
 /// A CRD as plain data. Bounds are floating-point numbers in Rust's type, and whole ones in every manifest.
