@@ -11,6 +11,10 @@ pub(crate) struct Column {
     pub(crate) description: String,
     pub(crate) priority: i64,
     pub(crate) path: String,
+    /// Makes the cell, instead of the path.
+    pub(super) cell: Option<fn(&Value) -> Value>,
+    /// The cell where the path leads nowhere.
+    pub(super) absent: Value,
 }
 
 impl Column {
@@ -24,10 +28,12 @@ impl Column {
             description: text("description"),
             priority: value["priority"].as_i64().unwrap_or(0),
             path: text("jsonPath"),
+            cell: None,
+            absent: Value::Null,
         }
     }
 
-    fn simple(name: &str, kind: &str, path: &str) -> Self {
+    pub(super) fn simple(name: &str, kind: &str, path: &str) -> Self {
         Self {
             name: name.into(),
             kind: kind.into(),
@@ -35,7 +41,14 @@ impl Column {
             description: String::new(),
             priority: 0,
             path: path.into(),
+            cell: None,
+            absent: Value::Null,
         }
+    }
+
+    /// The same column with the value itself where its type would abbreviate it.
+    pub(super) fn verbatim(self) -> Self {
+        Self { kind: "string".into(), ..self }
     }
 
     /// The column's definition in a `Table`.
@@ -46,10 +59,13 @@ impl Column {
 
     /// The cell for an object.
     pub(crate) fn cell(&self, object: &Value) -> Value {
+        if let Some(cell) = self.cell {
+            return cell(object);
+        }
         let found = lookup(object, &self.path);
         match (&*self.kind, found) {
             (_, None) if self.kind == "date" => json!("<unknown>"),
-            (_, None) => Value::Null,
+            (_, None) => self.absent.clone(),
             ("date", Some(Value::String(time))) => json!(age(time)),
             (_, Some(value @ (Value::Object(_) | Value::Array(_)))) => json!(value.to_string()),
             (_, Some(value)) => value.clone(),
@@ -59,36 +75,12 @@ impl Column {
 
 /// The columns of a kind.
 pub(crate) fn columns(resource: &super::Resource) -> Vec<Column> {
+    let Some(custom) = &resource.custom else { return super::printers::builtin(resource) };
     let mut columns = vec![Column::simple("Name", "string", ".metadata.name")];
-    let own: &[(&str, &str, &str)] = match (&*resource.group, &*resource.plural) {
-        ("apps", "deployments") => &[
-            ("Ready", "integer", ".status.readyReplicas"),
-            ("Up-to-date", "integer", ".status.updatedReplicas"),
-            ("Available", "integer", ".status.availableReplicas"),
-        ],
-        ("apps", "replicasets") => &[
-            ("Desired", "integer", ".spec.replicas"),
-            ("Current", "integer", ".status.replicas"),
-            ("Ready", "integer", ".status.readyReplicas"),
-        ],
-        ("", "pods") => &[("Status", "string", ".status.phase")],
-        ("", "services") => &[
-            ("Type", "string", ".spec.type"),
-            ("Cluster-IP", "string", ".spec.clusterIP"),
-        ],
-        ("", "namespaces") => &[("Status", "string", ".status.phase")],
-        ("", "secrets") => &[("Type", "string", ".type")],
-        ("", "events") => &[
-            ("Type", "string", ".type"),
-            ("Reason", "string", ".reason"),
-            ("Message", "string", ".message"),
-        ],
-        _ => &[],
-    };
-    columns.extend(own.iter().map(|(name, kind, path)| Column::simple(name, kind, path)));
-    match &resource.custom {
-        Some(custom) if !custom.columns.is_empty() => columns.extend(custom.columns.iter().cloned()),
-        _ => columns.push(Column::simple("Age", "date", ".metadata.creationTimestamp")),
+    if custom.columns.is_empty() {
+        columns.push(Column::simple("Age", "date", ".metadata.creationTimestamp"));
+    } else {
+        columns.extend(custom.columns.iter().cloned());
     }
     columns
 }
@@ -134,9 +126,14 @@ fn lookup<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
 }
 
 /// The time since `time`, as kubectl abbreviates it.
-fn age(time: &str) -> String {
+pub(super) fn age(time: &str) -> String {
     let Ok(then) = time.parse::<jiff::Timestamp>() else { return "<invalid>".to_owned() };
-    let seconds = (jiff::Timestamp::now().as_second() - then.as_second()).max(0);
+    duration(jiff::Timestamp::now().as_second() - then.as_second())
+}
+
+/// Seconds, as kubectl abbreviates them.
+pub(super) fn duration(seconds: i64) -> String {
+    let seconds = seconds.max(0);
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     match seconds {
         0..120 => format!("{seconds}s"),

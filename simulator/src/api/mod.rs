@@ -3,9 +3,11 @@
 //! Nothing here knows HTTP. A request names a [`Target`]; a write passes decoding, ownership, the kind's strategy and
 //! validation before it reaches the store.
 
+mod bootstrap;
 pub(crate) mod columns;
 mod crds;
 mod delete;
+mod printers;
 mod read;
 mod registry;
 mod status;
@@ -13,8 +15,6 @@ mod strategy;
 mod write;
 
 use std::sync::Arc;
-
-use serde_json::Value;
 
 pub(crate) use delete::DeleteOptions;
 pub(crate) use read::{ListOptions, Page};
@@ -70,24 +70,8 @@ impl Api {
             registry: Registry::new()?,
             ca_pem: ca_pem.to_owned(),
         });
-        for namespace in ["default", "kube-node-lease", "kube-public", "kube-system"] {
-            let body = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-            api.bootstrap("", "v1", "namespaces", "", body)?;
-        }
-        for number in 0..options.nodes {
-            let name = format!("node-{number}");
-            let body = serde_json::json!({
-                "apiVersion": "v1", "kind": "Node",
-                "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}},
-            });
-            api.bootstrap("", "v1", "nodes", "", body)?;
-        }
+        api.bootstrap(options.nodes)?;
         Ok(api)
-    }
-
-    fn bootstrap(&self, group: &str, version: &str, plural: &str, namespace: &str, body: Value) -> Result<(), String> {
-        let target = self.target(group, version, plural, namespace, "").map_err(|error| error.to_string())?;
-        self.create(&target, body, &WriteOptions::by("kube-apiserver")).map(drop).map_err(|error| error.to_string())
     }
 
     /// The target for a resource in a version.

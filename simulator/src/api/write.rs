@@ -286,7 +286,8 @@ impl Api {
             own(target, Some(&old), &mut new, options);
         }
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
-        let orphaned = live.deleting && finalizers(&new) == 0;
+        // A namespace also waits for its content: its controller removes it.
+        let orphaned = live.deleting && finalizers(&new) == 0 && !resource.is("", "namespaces");
         if merge::same_except_times(&old, &new) && !orphaned {
             return Ok(Written { json: Bytes::from(old.to_string()), created: false, warnings });
         }

@@ -10,7 +10,7 @@ use http::header::AUTHORIZATION;
 use parking_lot::RwLock;
 use serde_json::Value;
 
-pub(crate) use rbac::{authorize, review};
+pub(crate) use rbac::{authorize, review, rules};
 
 use crate::api::ApiError;
 
@@ -30,6 +30,8 @@ pub(crate) struct Identity {
     sender: User,
     /// The user whose rights count.
     pub(crate) acting: User,
+    /// The groups that the sender asked for by name: it must be allowed to.
+    impersonated_groups: Vec<String>,
 }
 
 /// What somebody wants to do.
@@ -79,6 +81,17 @@ impl Authenticator {
         Issued { token, expires: expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string() }
     }
 
+    /// Whose token this is.
+    pub(crate) fn by_token(&self, token: &str) -> Option<User> {
+        if token == self.admin_token {
+            let groups = vec![MASTERS.into(), "system:authenticated".into()];
+            return Some(User { name: "kubernetes-admin".into(), groups });
+        }
+        let tokens = self.tokens.read();
+        let (user, expires) = tokens.get(token)?;
+        (*expires > jiff::Timestamp::now()).then(|| user.clone())
+    }
+
     /// Finds out who sent a request.
     ///
     /// # Errors
@@ -87,22 +100,19 @@ impl Authenticator {
         let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let sender = match header.and_then(|value| value.strip_prefix("Bearer ")) {
             None => User { name: "system:anonymous".into(), groups: vec!["system:unauthenticated".into()] },
-            Some(token) if token == self.admin_token => {
-                User { name: "kubernetes-admin".into(), groups: vec![MASTERS.into(), "system:authenticated".into()] }
-            }
-            Some(token) => match self.tokens.read().get(token) {
-                Some((user, expires)) if *expires > jiff::Timestamp::now() => user.clone(),
-                _ => return Err(ApiError::unauthorized()),
-            },
+            Some(token) => self.by_token(token).ok_or_else(ApiError::unauthorized)?,
         };
+        let groups = headers.get_all("Impersonate-Group").iter().filter_map(|value| value.to_str().ok());
+        let impersonated_groups: Vec<String> = groups.map(str::to_owned).collect();
         let acting = match headers.get("Impersonate-User").and_then(|value| value.to_str().ok()) {
-            None => sender.clone(),
-            Some(name) => {
-                let groups = headers.get_all("Impersonate-Group").iter().filter_map(|value| value.to_str().ok());
-                User::named(name, groups.map(str::to_owned).collect())
+            None if !impersonated_groups.is_empty() => {
+                let message = "requested groups without impersonating a user name";
+                return Err(ApiError::internal(message));
             }
+            None => sender.clone(),
+            Some(name) => User::named(name, impersonated_groups.clone()),
         };
-        Ok(Identity { sender, acting })
+        Ok(Identity { sender, acting, impersonated_groups })
     }
 }
 
@@ -124,6 +134,15 @@ impl Identity {
                 }
             }
             questions.push((self.sender.clone(), attributes));
+            for group in &self.impersonated_groups {
+                let attributes = Attributes {
+                    verb: "impersonate".into(),
+                    resource: "groups".into(),
+                    name: group.clone(),
+                    ..Attributes::default()
+                };
+                questions.push((self.sender.clone(), attributes));
+            }
         }
         questions.push((self.acting.clone(), request.clone()));
         questions
@@ -144,6 +163,11 @@ impl User {
         }
         groups.push("system:authenticated".into());
         Self { name: name.to_owned(), groups }
+    }
+
+    /// The user as reviews show it.
+    pub(crate) fn to_value(&self) -> Value {
+        serde_json::json!({"username": self.name, "groups": self.groups})
     }
 
     /// The user of a `SubjectAccessReview`'s spec.

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Attributes, MASTERS, User};
 use crate::api::{Api, ApiError, ListOptions};
+use crate::storage::LabelSelector;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
@@ -75,6 +76,23 @@ fn may(api: &Api, user: &User, attributes: &Attributes) -> bool {
             }))
 }
 
+/// What a user may do in a namespace, as `SelfSubjectRulesReview` lists it: for resources, and for other paths.
+pub(crate) fn rules(api: &Api, user: &User, namespace: &str) -> (Vec<Value>, Vec<Value>) {
+    let mut all = Vec::new();
+    if user.groups.iter().any(|group| group == MASTERS) {
+        all.push(serde_json::json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}));
+        all.push(serde_json::json!({"verbs": ["*"], "nonResourceURLs": ["*"]}));
+    }
+    for binding in objects(api, "clusterrolebindings", "").iter().filter(|binding| binds(binding, user, "")) {
+        all.extend(bound_rules(api, binding, ""));
+    }
+    let here = if namespace.is_empty() { Vec::new() } else { objects(api, "rolebindings", namespace) };
+    for binding in here.iter().filter(|binding| binds(binding, user, namespace)) {
+        all.extend(bound_rules(api, binding, namespace));
+    }
+    all.into_iter().partition(|rule| rule["nonResourceURLs"].is_null())
+}
+
 fn objects(api: &Api, plural: &str, namespace: &str) -> Vec<Value> {
     let listed = api
         .target(GROUP, "v1", plural, namespace, "")
@@ -98,18 +116,37 @@ fn binds(binding: &Value, user: &User, namespace: &str) -> bool {
 }
 
 fn role_allows(api: &Api, binding: &Value, namespace: &str, attributes: &Attributes) -> bool {
+    bound_rules(api, binding, namespace).iter().any(|rule| rule_allows(rule, attributes))
+}
+
+/// The rules of the role that a binding refers to, with those that it aggregates.
+fn bound_rules(api: &Api, binding: &Value, namespace: &str) -> Vec<Value> {
     let reference = &binding["roleRef"];
     let name = reference["name"].as_str().unwrap_or_default();
-    // The one default role that everybody binds to.
-    if reference["kind"] == "ClusterRole" && name == "cluster-admin" {
-        return true;
-    }
     let (plural, namespace) =
         if reference["kind"] == "Role" { ("roles", namespace) } else { ("clusterroles", "") };
     let Ok(role) = api.target(GROUP, "v1", plural, namespace, name).and_then(|target| api.get(&target)) else {
-        return false;
+        return Vec::new();
     };
-    role.value()["rules"].as_array().into_iter().flatten().any(|rule| rule_allows(rule, attributes))
+    let mut rules = Vec::new();
+    collect(api, &role.value(), MAX_AGGREGATION, &mut rules);
+    rules
+}
+
+/// How often roles may be aggregated from aggregated roles; the default ones do it twice.
+const MAX_AGGREGATION: usize = 4;
+
+fn collect(api: &Api, role: &Value, depth: usize, rules: &mut Vec<Value>) {
+    rules.extend(role["rules"].as_array().into_iter().flatten().cloned());
+    let selectors = role["aggregationRule"]["clusterRoleSelectors"].as_array();
+    let Some(selectors) = selectors.filter(|all| !all.is_empty() && depth > 0) else { return };
+    let selectors: Vec<LabelSelector> = selectors.iter().filter_map(LabelSelector::from_value).collect();
+    for other in objects(api, "clusterroles", "") {
+        let labels = &other["metadata"]["labels"];
+        if selectors.iter().any(|selector| selector.matches_with(|name| labels[name].as_str())) {
+            collect(api, &other, depth - 1, rules);
+        }
+    }
 }
 
 fn rule_allows(rule: &Value, attributes: &Attributes) -> bool {

@@ -68,6 +68,13 @@ impl Served<'_> {
             Method::POST if target.resource.is("", "serviceaccounts") && path.subresource == "token" => {
                 self.token(&target, &value, accepted)
             }
+            Method::POST if target.resource.is("", "pods") && path.subresource == "eviction" => {
+                target.subresource.clear();
+                let how = DeleteOptions::read(&value["deleteOptions"], None, options.dry_run);
+                self.api().delete(&target, &how)?;
+                let done = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+                Ok(response::value(201, &done, accepted.encoding))
+            }
             Method::PUT if is_scale => self.scale(&target, &value, &options, accepted),
             Method::PUT if !path.name.is_empty() => {
                 let target = finalize_is_status(target);
@@ -110,6 +117,11 @@ impl Served<'_> {
     ) -> Result<Response<Body>, ApiError> {
         if !target.name.is_empty() && !self.query.is("watch") {
             let stored = self.api().get(target)?;
+            match target.subresource.as_str() {
+                "" | "status" | "scale" | "finalize" => {}
+                "log" => return Ok(response::text(200, "")), // nothing runs, so nothing is said
+                _ => return Err(ApiError::method_not_allowed()),
+            }
             if is_scale {
                 return Ok(response::value(200, &scale_of(target, &stored.value()), accepted.encoding));
             }
@@ -210,10 +222,34 @@ impl Served<'_> {
         body: &Value,
         accepted: Accepted,
     ) -> Result<Option<Response<Body>>, ApiError> {
-        if *method != Method::POST || &*target.resource.group != "authorization.k8s.io" {
+        if *method != Method::POST {
             return Ok(None);
         }
         let mut answer = body.clone();
+        answer["apiVersion"] = target.resource.api_version().into();
+        answer["kind"] = target.resource.kind.as_str().into();
+        match (&*target.resource.group, &*target.resource.plural) {
+            ("authentication.k8s.io", "selfsubjectreviews") => {
+                answer["status"] = json!({"userInfo": self.user.to_value()});
+                return Ok(Some(response::value(201, &answer, accepted.encoding)));
+            }
+            ("authentication.k8s.io", "tokenreviews") => {
+                let token = body["spec"]["token"].as_str().unwrap_or_default();
+                answer["status"] = match self.context.authenticator.by_token(token) {
+                    Some(user) => json!({"authenticated": true, "user": user.to_value()}),
+                    None => json!({"error": "invalid bearer token"}),
+                };
+                return Ok(Some(response::value(201, &answer, accepted.encoding)));
+            }
+            ("authorization.k8s.io", "selfsubjectrulesreviews") => {
+                let namespace = body["spec"]["namespace"].as_str().unwrap_or_default();
+                let (resources, paths) = crate::auth::rules(self.api(), self.user, namespace);
+                answer["status"] = json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false});
+                return Ok(Some(response::value(201, &answer, accepted.encoding)));
+            }
+            ("authorization.k8s.io", _) => {}
+            _ => return Ok(None),
+        }
         let who = match &*target.resource.plural {
             "selfsubjectaccessreviews" => self.user.clone(),
             _ => User::from_review(&body["spec"]),
