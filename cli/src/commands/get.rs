@@ -312,12 +312,8 @@ mod tests {
         let plain = GetOptions::default();
         assert_eq!(
             render(&kinds::GIT_REPOSITORY, &plain, false, &[object(json!({}), fetched.clone())]),
-            "NAME   →REVISION          →SUSPENDED→READY→MESSAGE                                        →\n\
+            "NAME   →REVISION          →SUSPENDED→READY→MESSAGE                                          →\n\
              podinfo→main@sha1:696f056d→False    →True →stored artifact for revision 'main@sha1:696f056d'→\n"
-                .replace(
-                    "MESSAGE                                        →",
-                    "MESSAGE                                          →"
-                )
         );
         let everywhere = GetOptions { all_namespaces: true, no_header: true, ..GetOptions::default() };
         let spec = json!({"suspend": true, "sourceRef": {"kind": "GitRepository", "name": "podinfo"}});
