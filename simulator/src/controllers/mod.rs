@@ -6,6 +6,7 @@
 
 mod garbage;
 mod namespace;
+mod sets;
 mod workload;
 
 use std::sync::Arc;
@@ -86,6 +87,7 @@ pub(crate) async fn run(api: Arc<Api>, end: CancellationToken) {
 
 const WATCHED: &[(&str, &str)] = &[
     ("", "namespaces"),
+    ("", "persistentvolumeclaims"),
     ("", "pods"),
     ("apps", "daemonsets"),
     ("apps", "deployments"),

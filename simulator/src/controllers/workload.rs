@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::super::api::{Api, DeleteOptions, PatchType, WriteOptions, now};
+use super::sets;
+use crate::api::{Api, DeleteOptions, PatchType, WriteOptions, now};
 use crate::storage::{Owner, Stored};
 
 const MANAGER: &str = "kube-controller-manager";
@@ -52,8 +53,9 @@ pub(super) fn changed(api: &Arc<Api>, object: &Arc<Stored>) -> Option<Duration> 
     match &*object.collection.resource {
         "deployments" => deployment(api, object),
         "replicasets" => replica_set(api, object),
-        "statefulsets" => stateful_set(api, object),
-        "daemonsets" => daemon_set(api, object),
+        "statefulsets" => sets::stateful_set(api, object),
+        "daemonsets" => sets::daemon_set(api, object),
+        "persistentvolumeclaims" => sets::claim(api, object),
         "jobs" => job(api, object),
         "pods" => return pod(api, object),
         _ => {}
@@ -242,32 +244,6 @@ fn pod(api: &Arc<Api>, object: &Stored) -> Option<Duration> {
     wait
 }
 
-fn stateful_set(api: &Arc<Api>, object: &Stored) {
-    let value = object.value();
-    let wanted = value["spec"]["replicas"].as_i64().unwrap_or(1);
-    let revision = format!("{}-{}", object.key.name, hash(&value["spec"]["template"]));
-    let ready = if matches!(directive(&value), Behaviour::Ready | Behaviour::Slow(_)) { wanted } else { 0 };
-    let status = json!({
-        "observedGeneration": value["metadata"]["generation"], "replicas": wanted, "readyReplicas": ready,
-        "availableReplicas": ready, "currentReplicas": wanted, "updatedReplicas": wanted,
-        "currentRevision": revision, "updateRevision": revision, "collisionCount": 0,
-    });
-    patch(api, object, "status", json!({"status": status}));
-}
-
-fn daemon_set(api: &Arc<Api>, object: &Stored) {
-    let value = object.value();
-    let nodes = api.store.list(&crate::storage::CollectionId::new("", "nodes"), &crate::storage::Query::default());
-    let wanted = nodes.map_or(0, |listing| listing.objects.len());
-    let ready = if matches!(directive(&value), Behaviour::Ready | Behaviour::Slow(_)) { wanted } else { 0 };
-    let status = json!({
-        "observedGeneration": value["metadata"]["generation"], "desiredNumberScheduled": wanted,
-        "currentNumberScheduled": wanted, "updatedNumberScheduled": wanted, "numberReady": ready,
-        "numberAvailable": ready, "numberMisscheduled": 0,
-    });
-    patch(api, object, "status", json!({"status": status}));
-}
-
 fn job(api: &Arc<Api>, object: &Stored) {
     let value = object.value();
     if value["spec"]["suspend"] == true || value["status"]["completionTime"].is_string() {
@@ -301,14 +277,14 @@ fn directive(workload: &Value) -> Behaviour {
 }
 
 /// Passes the annotation of a workload on to its pods.
-fn inherit(workload: &Value, template: &mut Value) {
+pub(super) fn inherit(workload: &Value, template: &mut Value) {
     let told = &workload["metadata"]["annotations"][ANNOTATION];
     if told.is_string() && template["metadata"]["annotations"][ANNOTATION].is_null() {
         template["metadata"]["annotations"][ANNOTATION] = told.clone();
     }
 }
 
-fn owned(api: &Api, owner: &Stored, plural: &str) -> Vec<Arc<Stored>> {
+pub(super) fn owned(api: &Api, owner: &Stored, plural: &str) -> Vec<Arc<Stored>> {
     let mut all = api.store.dependents(&owner.uid);
     all.retain(|object| {
         &*object.collection.resource == plural && object.controller().is_some_and(|by: &Owner| by.uid == owner.uid)
@@ -317,26 +293,26 @@ fn owned(api: &Api, owner: &Stored, plural: &str) -> Vec<Arc<Stored>> {
     all
 }
 
-fn owner_reference(api_version: &str, kind: &str, owner: &Stored) -> Value {
+pub(super) fn owner_reference(api_version: &str, kind: &str, owner: &Stored) -> Value {
     json!({"apiVersion": api_version, "kind": kind, "name": owner.key.name, "uid": owner.uid, "controller": true,
            "blockOwnerDeletion": true})
 }
 
-fn create(api: &Api, group: &str, plural: &str, namespace: &str, body: Value) {
+pub(super) fn create(api: &Api, group: &str, plural: &str, namespace: &str, body: Value) {
     let target = api.target(group, "v1", plural, namespace, "");
     if let Err(error) = target.and_then(|target| api.create(&target, body, &WriteOptions::by(MANAGER))) {
         tracing::debug!(%error, plural, namespace, "a controller cannot create");
     }
 }
 
-fn patch(api: &Api, object: &Stored, subresource: &str, patch: Value) {
+pub(super) fn patch(api: &Api, object: &Stored, subresource: &str, patch: Value) {
     let Some(mut target) = api.target_of(object) else { return };
     subresource.clone_into(&mut target.subresource);
     // It may be gone by now.
     let _: Result<_, _> = api.patch(&target, PatchType::Merge, &patch, &WriteOptions::by(MANAGER));
 }
 
-fn is_ready(pod: &Value) -> bool {
+pub(super) fn is_ready(pod: &Value) -> bool {
     let conditions = pod["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
     conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
@@ -361,7 +337,7 @@ fn merged(before: &Value, now_true: &[(&str, &str, &str, String)]) -> Value {
     conditions.collect()
 }
 
-fn hash(template: &Value) -> String {
+pub(super) fn hash(template: &Value) -> String {
     hex::encode(Sha256::digest(template.to_string())).chars().take(10).collect()
 }
 
