@@ -32,10 +32,8 @@ impl Session {
     /// # Errors
     /// Where the namespace is not one, or no cluster is configured.
     pub(crate) async fn open(global: &Global) -> Result<Self> {
-        if let Some(namespace) = &global.namespace {
-            if !is_label(namespace) {
-                bail!("namespace must be a valid DNS label: {namespace:?}");
-            }
+        if let Some(namespace) = global.namespace.as_ref().filter(|namespace| !is_label(namespace)) {
+            bail!("namespace must be a valid DNS label: {namespace:?}");
         }
         let config = configure(global).await?;
         let namespace = namespace(global, &config.default_namespace, |name| std::env::var(name).ok());

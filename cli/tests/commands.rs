@@ -1,5 +1,7 @@
 //! The commands as a user runs them: the program itself, on the embedded API server.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where something is not as expected")]
+
 use std::path::Path;
 use std::process::Stdio;
 
@@ -422,4 +424,34 @@ async fn wrong_command_lines_exit_with_1_and_groups_print_help() {
     let nowhere = run("--kubeconfig /no/such/file get all").await;
     assert_eq!(nowhere.code, Some(1));
     assert!(nowhere.stderr.starts_with("✗ cannot read the kubeconfig /no/such/file: "), "{nowhere:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cluster_start_serves_until_interrupted() {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kubeconfig");
+    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_sluice"))
+        .args(["cluster", "start", "--crds", "--kubeconfig"])
+        .arg(&file)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next_line().await.unwrap().unwrap(), format!("export KUBECONFIG={}", file.display()));
+    let kubeconfig = format!("--kubeconfig {}", file.display());
+    let all = run(&format!("{kubeconfig} get ks")).await;
+    assert_eq!(all.stderr, "✗ no Kustomization objects found in \"flux-system\" namespace\n");
+
+    let id = child.id().unwrap().to_string();
+    assert!(tokio::process::Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
+    assert!(child.wait().await.unwrap().success());
+    let gone = run(&format!("{kubeconfig} get ks")).await;
+    assert_eq!(gone.code, Some(1));
+    assert!(
+        gone.stderr.contains("✗ cannot talk to the API server: ") && gone.stderr.contains("\n\nhint: "),
+        "{gone:?}"
+    );
 }

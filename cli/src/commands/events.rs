@@ -49,7 +49,7 @@ pub(crate) async fn run(session: &Session, options: &EventsOptions) -> Result<()
         let page = list(session, namespace).await?;
         events.extend(page.into_iter().filter(|event| {
             let is_wanted = match &selector {
-                Some(selector) => selector.matches(event, &wanted),
+                Some(selector) => selector.matches(event, &wanted, options.all_namespaces),
                 None => is_flux_kind(event.involved_object.kind.as_deref().unwrap_or_default()),
             };
             let type_ = event.type_.as_deref().unwrap_or_default();
@@ -146,14 +146,15 @@ impl Selector {
         Ok(wanted)
     }
 
-    fn matches(&self, event: &Event, wanted: &BTreeSet<Wanted>) -> bool {
+    fn matches(&self, event: &Event, wanted: &BTreeSet<Wanted>, all_namespaces: bool) -> bool {
         let involved = &event.involved_object;
         let kind = involved.kind.as_deref().unwrap_or_default();
         let name = involved.name.as_deref().unwrap_or_default();
-        if kind == self.kind
-            && self.name.as_deref().is_none_or(|wanted| wanted == name)
-            && self.name.is_none()
-        {
+        let is_named = match &self.name {
+            None => true,
+            Some(wanted) => all_namespaces && wanted == name,
+        };
+        if kind == self.kind && is_named {
             return true;
         }
         wanted.iter().any(|object| {
