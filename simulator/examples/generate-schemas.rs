@@ -23,9 +23,8 @@ const GVK: &str = "x-kubernetes-group-version-kind";
 fn main() -> Result<()> {
     let mut args = std::env::args_os().skip(1);
     let input = PathBuf::from(args.next().context("usage: generate-schemas DIR [OUT]")?);
-    let output = args
-        .next()
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas"), PathBuf::from);
+    let output =
+        args.next().map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas"), PathBuf::from);
 
     let mut definitions: BTreeMap<String, Value> = BTreeMap::new();
     let mut documents: Vec<PathBuf> = fs::read_dir(input.join("openapi-v3"))
@@ -133,7 +132,9 @@ fn unite(name: &str, known: &mut Value, other: Value) -> Result<()> {
         bail!("{name} differs between two documents");
     }
     let mut all: Vec<Value> = Vec::new();
-    for kind in [known_kinds, kinds].into_iter().flatten().filter_map(|kinds| kinds.as_array().cloned()).flatten() {
+    for kind in
+        [known_kinds, kinds].into_iter().flatten().filter_map(|kinds| kinds.as_array().cloned()).flatten()
+    {
         if !all.contains(&kind) {
             all.push(kind);
         }

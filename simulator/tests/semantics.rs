@@ -1,5 +1,7 @@
 //! What clients rely on, seen through kube-rs: conflicts, watches, ownership, deletion, definitions, access.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};

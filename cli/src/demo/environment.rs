@@ -32,10 +32,13 @@ pub(super) struct Environment {
     kubeconfig: PathBuf,
     embedded: Option<Server>,
     shutdown: CancellationToken,
-    controllers: Mutex<Vec<(&'static str, JoinHandle<Result<()>>)>>,
+    controllers: Mutex<Controllers>,
     /// CRDs and namespaces that were not there before.
     created: Mutex<Created>,
 }
+
+/// Each running controller, by name.
+type Controllers = Vec<(&'static str, JoinHandle<Result<()>>)>;
 
 #[derive(Default)]
 struct Created {
@@ -247,7 +250,7 @@ impl Environment {
         self.created.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn controllers(&self) -> std::sync::MutexGuard<'_, Vec<(&'static str, JoinHandle<Result<()>>)>> {
+    fn controllers(&self) -> std::sync::MutexGuard<'_, Controllers> {
         self.controllers.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

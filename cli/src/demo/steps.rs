@@ -229,8 +229,8 @@ impl Stage<'_> {
                 let ready = status.conditions.into_iter().find(|condition| condition.type_ == "Ready");
                 if let Some(ready) = &ready
                 && ready.status == "False"
-                // Left over from the time before the artifact was there.
-                && ready.reason != "ArtifactFailed"
+                // Neither is the end: the artifact was not there yet, or a newer pass took over.
+                && !matches!(ready.reason.as_str(), "ArtifactFailed" | "HealthCheckCanceled")
                 && status.last_attempted_revision.unwrap_or_default().ends_with(commit)
                 {
                     bail!("Kustomization {KUSTOMIZATION} is not ready: {}: {}", ready.reason, ready.message);

@@ -13,18 +13,43 @@ const VIEWED: &[(&str, &[&str])] = &[
     (
         "",
         &[
-            "bindings", "configmaps", "endpoints", "events", "limitranges", "namespaces", "namespaces/status",
-            "persistentvolumeclaims", "persistentvolumeclaims/status", "pods", "pods/log", "pods/status",
-            "replicationcontrollers", "replicationcontrollers/scale", "replicationcontrollers/status", "resourcequotas",
-            "resourcequotas/status", "serviceaccounts", "services", "services/status",
+            "bindings",
+            "configmaps",
+            "endpoints",
+            "events",
+            "limitranges",
+            "namespaces",
+            "namespaces/status",
+            "persistentvolumeclaims",
+            "persistentvolumeclaims/status",
+            "pods",
+            "pods/log",
+            "pods/status",
+            "replicationcontrollers",
+            "replicationcontrollers/scale",
+            "replicationcontrollers/status",
+            "resourcequotas",
+            "resourcequotas/status",
+            "serviceaccounts",
+            "services",
+            "services/status",
         ],
     ),
     (
         "apps",
         &[
-            "controllerrevisions", "daemonsets", "daemonsets/status", "deployments", "deployments/scale",
-            "deployments/status", "replicasets", "replicasets/scale", "replicasets/status", "statefulsets",
-            "statefulsets/scale", "statefulsets/status",
+            "controllerrevisions",
+            "daemonsets",
+            "daemonsets/status",
+            "deployments",
+            "deployments/scale",
+            "deployments/status",
+            "replicasets",
+            "replicasets/scale",
+            "replicasets/status",
+            "statefulsets",
+            "statefulsets/scale",
+            "statefulsets/status",
         ],
     ),
     ("autoscaling", &["horizontalpodautoscalers", "horizontalpodautoscalers/status"]),
@@ -39,16 +64,36 @@ const EDITED: &[(&str, &[&str])] = &[
     (
         "",
         &[
-            "configmaps", "endpoints", "events", "persistentvolumeclaims", "pods", "pods/attach", "pods/eviction",
-            "pods/exec", "pods/portforward", "pods/proxy", "replicationcontrollers", "replicationcontrollers/scale",
-            "secrets", "serviceaccounts", "serviceaccounts/token", "services", "services/proxy",
+            "configmaps",
+            "endpoints",
+            "events",
+            "persistentvolumeclaims",
+            "pods",
+            "pods/attach",
+            "pods/eviction",
+            "pods/exec",
+            "pods/portforward",
+            "pods/proxy",
+            "replicationcontrollers",
+            "replicationcontrollers/scale",
+            "secrets",
+            "serviceaccounts",
+            "serviceaccounts/token",
+            "services",
+            "services/proxy",
         ],
     ),
     (
         "apps",
         &[
-            "daemonsets", "deployments", "deployments/rollback", "deployments/scale", "replicasets",
-            "replicasets/scale", "statefulsets", "statefulsets/scale",
+            "daemonsets",
+            "deployments",
+            "deployments/rollback",
+            "deployments/scale",
+            "replicasets",
+            "replicasets/scale",
+            "statefulsets",
+            "statefulsets/scale",
         ],
     ),
     ("autoscaling", &["horizontalpodautoscalers"]),
@@ -73,13 +118,16 @@ impl Api {
             let labels = json!({
                 "kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name, "kubernetes.io/os": "linux",
             });
-            let body = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}});
+            let body =
+                json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}});
             self.provide("", "nodes", body)?;
         }
         for body in cluster_roles() {
             self.provide(RBAC, "clusterroles", body)?;
         }
-        for (role, group) in [("cluster-admin", "system:masters"), ("system:basic-user", "system:authenticated")] {
+        for (role, group) in
+            [("cluster-admin", "system:masters"), ("system:basic-user", "system:authenticated")]
+        {
             let body = json!({
                 "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
                 "metadata": {"name": role, "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}},
@@ -142,5 +190,8 @@ fn cluster_roles() -> Vec<Value> {
 }
 
 fn rules(resources: &[(&str, &[&str])], verbs: &[&str]) -> Vec<Value> {
-    resources.iter().map(|(group, names)| json!({"apiGroups": [group], "resources": names, "verbs": verbs})).collect()
+    resources
+        .iter()
+        .map(|(group, names)| json!({"apiGroups": [group], "resources": names, "verbs": verbs}))
+        .collect()
 }

@@ -23,7 +23,13 @@ impl Api {
                 if established(&mut value) {
                     let fields = strategy::fields(resource, &value);
                     // A write in between comes back here by itself.
-                    let _ = self.store.update(&stored.collection, stored.key.clone(), stored.revision, value, fields);
+                    let _ = self.store.update(
+                        &stored.collection,
+                        stored.key.clone(),
+                        stored.revision,
+                        value,
+                        fields,
+                    );
                 }
             }
             Err(error) => tracing::warn!(definition = stored.key.name, %error, "the schema cannot be served"),
@@ -79,7 +85,10 @@ fn resources(definition: &Value) -> Result<Vec<Arc<Resource>>, String> {
     let (spec, names) = (&definition["spec"], &definition["spec"]["names"]);
     let (group, plural) = (text(&spec["group"]), text(&names["plural"]));
     let versions = spec["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let storage = versions.iter().find(|version| version["storage"] == true).ok_or("no version is the storage version")?;
+    let storage = versions
+        .iter()
+        .find(|version| version["storage"] == true)
+        .ok_or("no version is the storage version")?;
     let mut served = Vec::new();
     for version in versions.iter().filter(|version| version["served"] == true) {
         let schema = &version["schema"]["openAPIV3Schema"];
@@ -102,7 +111,12 @@ fn resources(definition: &Value) -> Result<Vec<Arc<Resource>>, String> {
             selector: scale["labelSelectorPath"].as_str().map(str::to_owned),
         });
         let custom = Custom {
-            columns: version["additionalPrinterColumns"].as_array().into_iter().flatten().map(Column::from_definition).collect(),
+            columns: version["additionalPrinterColumns"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(Column::from_definition)
+                .collect(),
             scale,
             selectable: version["selectableFields"]
                 .as_array()
@@ -123,7 +137,16 @@ fn resources(definition: &Value) -> Result<Vec<Arc<Resource>>, String> {
             short_names: texts(&names["shortNames"]),
             categories: texts(&names["categories"]),
             namespaced: spec["scope"] == "Namespaced",
-            verbs: verbs(&["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]),
+            verbs: verbs(&[
+                "create",
+                "delete",
+                "deletecollection",
+                "get",
+                "list",
+                "patch",
+                "update",
+                "watch",
+            ]),
             subresources,
             collection: CollectionId::new(&group, &plural),
             schema: Some(schema),

@@ -62,7 +62,9 @@ impl Api {
             (&options.resource_version, &live.revision.to_string(), "ResourceVersion"),
         ] {
             if let Some(wanted) = wanted.as_ref().filter(|wanted| *wanted != is) {
-                let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {is}");
+                let why = format!(
+                    "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {is}"
+                );
                 return Err(ApiError::conflict(resource, &target.name, &why));
             }
         }
@@ -74,7 +76,10 @@ impl Api {
         }
         let mut value = live.value();
         let is_namespace = resource.is("", "namespaces");
-        if options.propagation == Propagation::Foreground && !live.deleting && !self.store.dependents(&live.uid).is_empty() {
+        if options.propagation == Propagation::Foreground
+            && !live.deleting
+            && !self.store.dependents(&live.uid).is_empty()
+        {
             let list = &mut value["metadata"]["finalizers"];
             if list.is_null() {
                 *list = json!([]);
@@ -126,7 +131,13 @@ impl Api {
             let fields = dependent.fields.to_vec();
             // Someone who writes at the same moment makes this fail; the reference then points nowhere, and the
             // garbage collector removes the object as kube-controller-manager would.
-            let _ = self.store.update(&dependent.collection, dependent.key.clone(), dependent.revision, value, fields);
+            let _ = self.store.update(
+                &dependent.collection,
+                dependent.key.clone(),
+                dependent.revision,
+                value,
+                fields,
+            );
         }
     }
 }

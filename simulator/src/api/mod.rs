@@ -49,11 +49,6 @@ impl Target {
         Self { resource, namespace: namespace.to_owned(), name: name.to_owned(), subresource: String::new() }
     }
 
-    pub(crate) fn status(mut self) -> Self {
-        "status".clone_into(&mut self.subresource);
-        self
-    }
-
     fn key(&self) -> Key {
         Key::new(&self.namespace, &self.name)
     }

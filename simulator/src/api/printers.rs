@@ -47,7 +47,9 @@ pub(super) fn builtin(resource: &Resource) -> Vec<Column> {
         ]
         .concat(),
         ("apps", "statefulsets") => [
-            vec![computed("Ready", "string", |o| ratio(&o["status"]["readyReplicas"], &o["spec"]["replicas"]))],
+            vec![computed("Ready", "string", |o| {
+                ratio(&o["status"]["readyReplicas"], &o["spec"]["replicas"])
+            })],
             created(),
             template(false),
         ]
@@ -59,7 +61,9 @@ pub(super) fn builtin(resource: &Resource) -> Vec<Column> {
                 count("Ready", ".status.numberReady"),
                 count("Up-to-date", ".status.updatedNumberScheduled"),
                 count("Available", ".status.numberAvailable"),
-                computed("Node Selector", "string", |o| pairs(&o["spec"]["template"]["spec"]["nodeSelector"])),
+                computed("Node Selector", "string", |o| {
+                    pairs(&o["spec"]["template"]["spec"]["nodeSelector"])
+                }),
             ],
             created(),
             template(true),
@@ -79,7 +83,9 @@ pub(super) fn builtin(resource: &Resource) -> Vec<Column> {
         ("batch", "jobs") => [
             vec![
                 computed("Status", "string", job_status),
-                computed("Completions", "string", |o| ratio(&o["status"]["succeeded"], &o["spec"]["completions"])),
+                computed("Completions", "string", |o| {
+                    ratio(&o["status"]["succeeded"], &o["spec"]["completions"])
+                }),
                 computed("Duration", "string", job_duration),
             ],
             created(),
@@ -90,8 +96,12 @@ pub(super) fn builtin(resource: &Resource) -> Vec<Column> {
             vec![
                 path("Schedule", "string", ".spec.schedule"),
                 or_none("Timezone", ".spec.timeZone"),
-                computed("Suspend", "boolean", |o| json!(if o["spec"]["suspend"] == true { "True" } else { "False" })),
-                computed("Active", "integer", |o| json!(o["status"]["active"].as_array().map_or(0, Vec::len))),
+                computed("Suspend", "boolean", |o| {
+                    json!(if o["spec"]["suspend"] == true { "True" } else { "False" })
+                }),
+                computed("Active", "integer", |o| {
+                    json!(o["status"]["active"].as_array().map_or(0, Vec::len))
+                }),
                 computed("Last Schedule", "string", |o| match o["status"]["lastScheduleTime"].as_str() {
                     Some(time) => json!(age(time)),
                     None => json!("<none>"),
@@ -117,23 +127,31 @@ pub(super) fn builtin(resource: &Resource) -> Vec<Column> {
                 computed("Hosts", "string", ingress_hosts),
                 computed("Address", "string", |o| json!(addresses(&o["status"]["loadBalancer"]["ingress"]))),
                 computed("Ports", "string", |o| {
-                    json!(if o["spec"]["tls"].as_array().is_some_and(|tls| !tls.is_empty()) { "80, 443" } else { "80" })
+                    json!(if o["spec"]["tls"].as_array().is_some_and(|tls| !tls.is_empty()) {
+                        "80, 443"
+                    } else {
+                        "80"
+                    })
                 }),
             ],
             created(),
         ]
         .concat(),
-        ("networking.k8s.io", "networkpolicies") => {
-            [vec![computed("Pod-Selector", "string", |o| pairs(&o["spec"]["podSelector"]["matchLabels"]))], created()]
-                .concat()
-        }
+        ("networking.k8s.io", "networkpolicies") => [
+            vec![computed("Pod-Selector", "string", |o| pairs(&o["spec"]["podSelector"]["matchLabels"]))],
+            created(),
+        ]
+        .concat(),
         ("", "configmaps") => [
             vec![computed("Data", "integer", |o| json!(entries(&o["data"]) + entries(&o["binaryData"])))],
             created(),
         ]
         .concat(),
         ("", "secrets") => [
-            vec![path("Type", "string", ".type"), computed("Data", "integer", |o| json!(entries(&o["data"])))],
+            vec![
+                path("Type", "string", ".type"),
+                computed("Data", "integer", |o| json!(entries(&o["data"]))),
+            ],
             created(),
         ]
         .concat(),
@@ -353,17 +371,31 @@ fn pod_status(pod: &Value) -> Value {
 
 fn pod_restarts(pod: &Value) -> Value {
     let statuses = pod["status"]["containerStatuses"].as_array();
-    json!(statuses.into_iter().flatten().filter_map(|status| status["restartCount"].as_i64()).sum::<i64>().to_string())
+    json!(
+        statuses
+            .into_iter()
+            .flatten()
+            .filter_map(|status| status["restartCount"].as_i64())
+            .sum::<i64>()
+            .to_string()
+    )
 }
 
 fn has_condition(object: &Value, kind: &str) -> bool {
     let conditions = object["status"]["conditions"].as_array();
-    conditions.into_iter().flatten().any(|condition| condition["type"] == kind && condition["status"] == "True")
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition["type"] == kind && condition["status"] == "True")
 }
 
 fn node_status(node: &Value) -> Value {
     let ready = if has_condition(node, "Ready") { "Ready" } else { "NotReady" };
-    json!(if node["spec"]["unschedulable"] == true { format!("{ready},SchedulingDisabled") } else { ready.to_owned() })
+    json!(if node["spec"]["unschedulable"] == true {
+        format!("{ready},SchedulingDisabled")
+    } else {
+        ready.to_owned()
+    })
 }
 
 fn job_status(job: &Value) -> Value {
@@ -374,7 +406,8 @@ fn job_status(job: &Value) -> Value {
 }
 
 fn job_duration(job: &Value) -> Value {
-    let time = |field: &str| job["status"][field].as_str().and_then(|time| time.parse::<jiff::Timestamp>().ok());
+    let time =
+        |field: &str| job["status"][field].as_str().and_then(|time| time.parse::<jiff::Timestamp>().ok());
     match (time("startTime"), time("completionTime")) {
         (Some(start), Some(end)) => json!(super::columns::duration(end.as_second() - start.as_second())),
         (Some(_), None) => json!(age(text(&job["status"]["startTime"]))),
@@ -388,7 +421,8 @@ fn addresses(ingress: &Value) -> String {
 }
 
 fn service_address(service: &Value) -> Value {
-    let external = service["spec"]["externalIPs"].as_array().into_iter().flatten().map(text).collect::<Vec<_>>();
+    let external =
+        service["spec"]["externalIPs"].as_array().into_iter().flatten().map(text).collect::<Vec<_>>();
     match text(&service["spec"]["type"]) {
         "ExternalName" => service["spec"]["externalName"].clone(),
         "LoadBalancer" => {
@@ -418,7 +452,8 @@ fn service_ports(service: &Value) -> Value {
 
 fn ingress_hosts(ingress: &Value) -> Value {
     let rules = ingress["spec"]["rules"].as_array().into_iter().flatten();
-    let hosts: Vec<&str> = rules.filter_map(|rule| rule["host"].as_str()).filter(|host| !host.is_empty()).collect();
+    let hosts: Vec<&str> =
+        rules.filter_map(|rule| rule["host"].as_str()).filter(|host| !host.is_empty()).collect();
     match hosts.as_slice() {
         [] => json!("*"),
         [first @ .., _] if first.len() >= 3 => {
@@ -437,10 +472,16 @@ mod tests {
         let pod = json!({"spec": {"containers": [{}, {}]}, "status": {"phase": "Running", "containerStatuses": [
             {"ready": true, "restartCount": 1, "state": {"running": {}}},
             {"ready": false, "restartCount": 4, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}});
-        assert_eq!((pod_ready(&pod), pod_status(&pod), pod_restarts(&pod)), (json!("1/2"), json!("CrashLoopBackOff"), json!("5")));
+        assert_eq!(
+            (pod_ready(&pod), pod_status(&pod), pod_restarts(&pod)),
+            (json!("1/2"), json!("CrashLoopBackOff"), json!("5"))
+        );
         let service = json!({"spec": {"type": "LoadBalancer", "ports": [
             {"port": 80, "protocol": "TCP", "nodePort": 30000}, {"port": 53, "protocol": "UDP"}]}});
-        assert_eq!((service_address(&service), service_ports(&service)), (json!("<pending>"), json!("80:30000/TCP,53/UDP")));
+        assert_eq!(
+            (service_address(&service), service_ports(&service)),
+            (json!("<pending>"), json!("80:30000/TCP,53/UDP"))
+        );
         for (hosts, want) in [
             (vec![], "*"),
             (vec!["a", "b", "c"], "a,b,c"),

@@ -68,16 +68,22 @@ impl Api {
             }
             query.at = options.exact.then_some(wanted);
         }
-        let listing = self
-            .store
-            .list(&target.resource.collection, &query)
-            .ok_or_else(|| ApiError::expired("The resourceVersion for the provided list is too old."))?;
+        let listing =
+            self.store.list(&target.resource.collection, &query).ok_or_else(|| match &query.after {
+                Some(after) => ApiError::expired_continue(encode_token(self.store.revision(), after)),
+                None => ApiError::expired("The resourceVersion for the provided list is too old."),
+            })?;
         let last = listing.objects.last().map(|object| object.key.clone());
         let continue_token = match last {
             Some(last) if listing.remaining > 0 => Some(encode_token(listing.revision, &last)),
             _ => None,
         };
-        Ok(Page { objects: listing.objects, revision: listing.revision, continue_token, remaining: listing.remaining })
+        Ok(Page {
+            objects: listing.objects,
+            revision: listing.revision,
+            continue_token,
+            remaining: if query.is_selective() { 0 } else { listing.remaining },
+        })
     }
 
     /// The JSON text of an object in the version of `resource`.

@@ -68,12 +68,20 @@ pub(crate) struct Resource {
 impl Resource {
     /// `group/version`, or only the version in the core group.
     pub(crate) fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.to_string() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.to_string()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 
     /// `deployments.apps`; in the core group only the plural.
     pub(crate) fn qualified(&self) -> String {
-        if self.group.is_empty() { self.plural.to_string() } else { format!("{}.{}", self.plural, self.group) }
+        if self.group.is_empty() {
+            self.plural.to_string()
+        } else {
+            format!("{}.{}", self.plural, self.group)
+        }
     }
 
     pub(crate) fn is(&self, group: &str, plural: &str) -> bool {
@@ -101,12 +109,15 @@ pub(crate) struct GroupVersion {
     pub(crate) resources: Vec<Arc<Resource>>,
 }
 
+/// Group, version and plural name.
+type Path = (Arc<str>, Arc<str>, Arc<str>);
+
 /// A consistent view of everything that is served.
 #[derive(Debug, Default)]
 pub(crate) struct Served {
     /// In the order of discovery; versions of a group lie together, the preferred one first.
     pub(crate) versions: Vec<GroupVersion>,
-    by_path: HashMap<(Arc<str>, Arc<str>, Arc<str>), Arc<Resource>>,
+    by_path: HashMap<Path, Arc<Resource>>,
     /// Grows with every change; part of the entity tags of discovery documents.
     pub(crate) generation: u64,
 }
@@ -118,10 +129,6 @@ impl Served {
 
     pub(crate) fn group_version(&self, group: &str, version: &str) -> Option<&GroupVersion> {
         self.versions.iter().find(|g| &*g.group == group && &*g.version == version)
-    }
-
-    pub(crate) fn by_kind(&self, group: &str, version: &str, kind: &str) -> Option<&Arc<Resource>> {
-        self.group_version(group, version)?.resources.iter().find(|r| r.kind == kind)
     }
 
     /// Any served version of a stored collection.
@@ -224,8 +231,10 @@ pub(crate) fn version_order(a: &str, b: &str) -> std::cmp::Ordering {
         if rest.is_empty() {
             return Some((2, major, 0));
         }
-        let (level, minor) =
-            rest.strip_prefix("beta").map(|m| (1, m)).or_else(|| rest.strip_prefix("alpha").map(|m| (0, m)))?;
+        let (level, minor) = rest
+            .strip_prefix("beta")
+            .map(|m| (1, m))
+            .or_else(|| rest.strip_prefix("alpha").map(|m| (0, m)))?;
         Some((level, major, minor.parse().ok()?))
     }
     match (rank(a), rank(b)) {
@@ -296,6 +305,9 @@ mod tests {
     fn versions_are_ordered_as_kubernetes_orders_them() {
         let mut versions = ["foo1", "v1alpha1", "v10beta3", "v2", "v1", "v10", "v1beta2", "foo10", "v3beta1"];
         versions.sort_by(|a, b| version_order(a, b));
-        assert_eq!(versions, ["v10", "v2", "v1", "v10beta3", "v3beta1", "v1beta2", "v1alpha1", "foo1", "foo10"]);
+        assert_eq!(
+            versions,
+            ["v10", "v2", "v1", "v10beta3", "v3beta1", "v1beta2", "v1alpha1", "foo1", "foo10"]
+        );
     }
 }

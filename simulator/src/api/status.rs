@@ -91,7 +91,9 @@ impl ApiError {
         Self::new(
             415,
             "UnsupportedMediaType",
-            format!("the body of the request was in an unknown format - accepted media types include: {accepted}"),
+            format!(
+                "the body of the request was in an unknown format - accepted media types include: {accepted}"
+            ),
         )
     }
 
@@ -107,7 +109,8 @@ impl ApiError {
 
     /// The object changed since the caller read it.
     pub(crate) fn modified(resource: &Resource, name: &str) -> Self {
-        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        let why =
+            "the object has been modified; please apply your changes to the latest version and try again";
         Self::conflict(resource, name, why)
     }
 
@@ -154,10 +157,13 @@ impl ApiError {
     /// The object breaks rules of its kind.
     pub(crate) fn invalid(group: &str, kind: &str, name: &str, mut causes: Vec<Cause>) -> Self {
         causes.dedup();
-        let lines: Vec<String> = causes
-            .iter()
-            .map(|c| if c.field.is_empty() { c.message.clone() } else { format!("{}: {}", c.field, c.message) })
-            .collect();
+        let lines: Vec<String> =
+            causes
+                .iter()
+                .map(|c| {
+                    if c.field.is_empty() { c.message.clone() } else { format!("{}: {}", c.field, c.message) }
+                })
+                .collect();
         let list = match lines.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
@@ -201,18 +207,14 @@ impl ApiError {
 
     /// The namespace is going away.
     pub(crate) fn namespace_terminating(resource: &Resource, name: &str, namespace: &str) -> Self {
-        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let why =
+            format!("unable to create new content in namespace {namespace} because it is being terminated");
         let cause = json!([{
             "reason": "NamespaceTerminating",
             "message": format!("namespace {namespace} is being terminated"),
             "field": "metadata.namespace",
         }]);
         Self::forbidden(resource, name, &why).detail("causes", cause)
-    }
-
-    /// A disruption budget forbids an eviction for now.
-    pub(crate) fn too_many_requests(message: impl Into<String>) -> Self {
-        Self::new(429, "TooManyRequests", message)
     }
 
     /// A fault of this server.

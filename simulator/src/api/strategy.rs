@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Api, Resource, now};
+use super::{Api, ApiError, Resource, now};
+use crate::storage::FieldSelector;
 use crate::validate::{self, FieldError};
 
 /// Kinds whose `metadata.generation` counts changes of the spec; custom kinds always do.
@@ -38,7 +39,9 @@ pub(crate) fn suffix() -> String {
 /// The metadata that the server writes into a new object.
 pub(super) fn metadata_of_new(resource: &Resource, object: &mut Value) {
     let Some(metadata) = object["metadata"].as_object_mut() else { return };
-    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation"] {
+    for field in
+        ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation"]
+    {
         metadata.remove(field);
     }
     metadata.insert("uid".into(), uuid::Uuid::new_v4().to_string().into());
@@ -52,7 +55,8 @@ pub(super) fn metadata_of_new(resource: &Resource, object: &mut Value) {
 pub(super) fn metadata_of_known(old: &Value, new: &mut Value) {
     let Some(metadata) = new["metadata"].as_object_mut() else { return };
     metadata.remove("selfLink");
-    for field in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"] {
+    for field in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"]
+    {
         match old["metadata"].get(field) {
             Some(value) => metadata.insert(field.into(), value.clone()),
             None => metadata.remove(field),
@@ -66,7 +70,9 @@ pub(super) fn bump_generation(resource: &Resource, old: &Value, new: &mut Value)
         return;
     }
     let same = |key: &str| matches!(key, "metadata" | "status") || old.get(key) == new.get(key);
-    let keys = |value: &Value| value.as_object().map(|map| map.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    let keys = |value: &Value| {
+        value.as_object().map(|map| map.keys().cloned().collect::<Vec<_>>()).unwrap_or_default()
+    };
     if keys(old).iter().chain(&keys(new)).all(|key| same(key)) {
         return;
     }
@@ -113,7 +119,10 @@ pub(super) fn update(api: &Api, resource: &Resource, old: &Value, new: &mut Valu
             }
         }
         service(api, new);
-    } else if resource.is("", "serviceaccounts") && new.get("secrets").is_none() && old.get("secrets").is_some() {
+    } else if resource.is("", "serviceaccounts")
+        && new.get("secrets").is_none()
+        && old.get("secrets").is_some()
+    {
         new["secrets"] = old["secrets"].clone();
     } else if resource.is("apiextensions.k8s.io", "customresourcedefinitions") {
         definition_defaults(new);
@@ -147,7 +156,11 @@ pub(super) fn defaults(resource: &Resource, object: &mut Value) {
             set(spec, "replicas", json!(1));
             set(spec, "revisionHistoryLimit", json!(10));
             set(spec, "podManagementPolicy", json!("OrderedReady"));
-            set(spec, "persistentVolumeClaimRetentionPolicy", json!({"whenDeleted": "Retain", "whenScaled": "Retain"}));
+            set(
+                spec,
+                "persistentVolumeClaimRetentionPolicy",
+                json!({"whenDeleted": "Retain", "whenScaled": "Retain"}),
+            );
             let strategy = child_of(spec, "updateStrategy");
             set(strategy, "type", json!("RollingUpdate"));
             if strategy["type"] == "RollingUpdate" {
@@ -197,13 +210,16 @@ pub(super) fn defaults(resource: &Resource, object: &mut Value) {
                 use base64::Engine;
                 for (key, text) in texts.as_object().into_iter().flatten() {
                     let text = text.as_str().unwrap_or_default();
-                    child(object, "data")[key] = base64::engine::general_purpose::STANDARD.encode(text).into();
+                    child(object, "data")[key] =
+                        base64::engine::general_purpose::STANDARD.encode(text).into();
                 }
             }
             set(object, "type", json!("Opaque"));
         }
         ("autoscaling", "horizontalpodautoscalers") => set(child(object, "spec"), "minReplicas", json!(1)),
-        ("networking.k8s.io", "networkpolicies") => set(child(object, "spec"), "policyTypes", json!(["Ingress"])),
+        ("networking.k8s.io", "networkpolicies") => {
+            set(child(object, "spec"), "policyTypes", json!(["Ingress"]))
+        }
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
             set(child(object, "roleRef"), "apiGroup", json!("rbac.authorization.k8s.io"));
             for subject in object["subjects"].as_array_mut().into_iter().flatten() {
@@ -249,7 +265,11 @@ fn pod(spec: &mut Value) {
     for list in ["initContainers", "containers"] {
         for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
             let image = container["image"].as_str().unwrap_or_default();
-            let latest = !image.contains('@') && image.rsplit('/').next().is_none_or(|name| !name.contains(':') || name.ends_with(":latest"));
+            let latest = !image.contains('@')
+                && image
+                    .rsplit('/')
+                    .next()
+                    .is_none_or(|name| !name.contains(':') || name.ends_with(":latest"));
             set(container, "imagePullPolicy", json!(if latest { "Always" } else { "IfNotPresent" }));
             set(container, "resources", json!({}));
             set(container, "terminationMessagePath", json!("/dev/termination-log"));
@@ -259,9 +279,12 @@ fn pod(spec: &mut Value) {
             }
             for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
                 if let Some(probe) = container.get_mut(probe) {
-                    for (field, value) in
-                        [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
-                    {
+                    for (field, value) in [
+                        ("timeoutSeconds", 1),
+                        ("periodSeconds", 10),
+                        ("successThreshold", 1),
+                        ("failureThreshold", 3),
+                    ] {
                         set(probe, field, value.into());
                     }
                     if let Some(get) = probe.get_mut("httpGet") {
@@ -335,16 +358,18 @@ pub(super) fn validate(resource: &Resource, new: &Value, old: Option<&Value>) ->
             containers(&new["spec"]["template"]["spec"], "spec.template.spec", &mut errors);
         }
         ("", "pods") => containers(&new["spec"], "spec", &mut errors),
-        ("", "secrets") => immutable(&["type"], &mut errors),
-        ("", "services") => {
-            if old.is_some_and(|old| old["spec"]["type"] == new["spec"]["type"]) {
-                immutable(&["spec", "clusterIP"], &mut errors);
-            }
+        ("", "secrets") => {
+            immutable(&["type"], &mut errors);
+            keys(new, &["data"], &mut errors);
         }
-        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
-            if old.is_some_and(|old| old["roleRef"] != new["roleRef"]) {
-                errors.push(FieldError::invalid("roleRef", &new["roleRef"], "cannot change roleRef"));
-            }
+        ("", "configmaps") => keys(new, &["binaryData", "data"], &mut errors),
+        ("", "services") if old.is_some_and(|old| old["spec"]["type"] == new["spec"]["type"]) => {
+            immutable(&["spec", "clusterIP"], &mut errors);
+        }
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings")
+            if old.is_some_and(|old| old["roleRef"] != new["roleRef"]) =>
+        {
+            errors.push(FieldError::invalid("roleRef", &new["roleRef"], "cannot change roleRef"));
         }
         _ => {}
     }
@@ -383,13 +408,55 @@ fn containers(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
     }
 }
 
+/// Keys become file names, so not every text is one.
+fn keys(object: &Value, fields: &[&str], errors: &mut Vec<FieldError>) {
+    for field in fields {
+        for key in object[*field].as_object().into_iter().flatten().map(|(key, _)| key) {
+            for problem in validate::config_key(key) {
+                errors.push(FieldError::invalid(format!("{field}[{key}]"), &json!(key), &problem));
+            }
+        }
+    }
+}
+
+impl Resource {
+    /// Refuses a selector for fields that this kind cannot be selected by.
+    ///
+    /// # Errors
+    /// 400, as kube-apiserver words it.
+    pub(crate) fn check_fields(&self, selector: &FieldSelector) -> Result<(), ApiError> {
+        let known = fields(self, &Value::Null);
+        let is_known = |path: &str| {
+            matches!(path, "metadata.name" | "metadata.namespace") || known.iter().any(|(p, _)| p == path)
+        };
+        match selector.paths().find(|path| !is_known(path)) {
+            Some(path) => Err(ApiError::bad_request(format!("field label not supported: {path}"))),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The values that field selectors may ask for, apart from name and namespace.
 pub(super) fn fields(resource: &Resource, object: &Value) -> Vec<(String, String)> {
     let paths: &[&str] = match (&*resource.group, &*resource.plural) {
-        ("", "pods") => &["spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "status.phase", "status.podIP"],
+        ("", "pods") => &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "status.phase",
+            "status.podIP",
+        ],
         ("", "events") | ("events.k8s.io", "events") => &[
-            "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
-            "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "type",
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "type",
         ],
         ("", "namespaces") => &["status.phase"],
         ("", "nodes") => &["spec.unschedulable"],
@@ -423,7 +490,8 @@ pub(super) fn name_rule(resource: &Resource) -> fn(&str) -> Vec<String> {
             name if name.contains(['/', '%']) => vec!["may not contain '/' or '%'".to_owned()],
             _ => Vec::new(),
         },
-        ("", "namespaces" | "services") => validate::label,
+        ("", "namespaces") => validate::label,
+        ("", "services") => validate::label_1035,
         _ => validate::subdomain,
     }
 }

@@ -68,7 +68,12 @@ impl Api {
     ///
     /// # Errors
     /// 400, 404 (namespace), 409 `AlreadyExists`, 422, each as kube-apiserver words them.
-    pub(crate) fn create(&self, target: &Target, body: Value, options: &WriteOptions) -> Result<Written, ApiError> {
+    pub(crate) fn create(
+        &self,
+        target: &Target,
+        body: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, ApiError> {
         self.create_as(target, body, options, Ownership::Update)
     }
 
@@ -76,13 +81,19 @@ impl Api {
     ///
     /// # Errors
     /// As [`Api::create`], and 409 `Conflict` where the object is not the one that the body was made from.
-    pub(crate) fn update(&self, target: &Target, body: Value, options: &WriteOptions) -> Result<Written, ApiError> {
+    pub(crate) fn update(
+        &self,
+        target: &Target,
+        body: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, ApiError> {
         let live = self.get(target)?;
         let mut new = body;
         identity(target, &mut new)?;
         let version = new["metadata"]["resourceVersion"].as_str().unwrap_or_default();
         if version.is_empty() && target.resource.custom.is_some() {
-            let error = FieldError::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+            let error =
+                FieldError::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
             return Err(invalid(&target.resource, &target.name, vec![error]));
         }
         self.replace(target, &live, new, options, Ownership::Update)
@@ -104,7 +115,9 @@ impl Api {
             tries += 1;
             match self.patch_once(target, kind, patch, options) {
                 Err(error)
-                    if error.is_conflict() && tries < PATCH_TRIES && patch["metadata"]["resourceVersion"].is_null() =>
+                    if error.is_conflict()
+                        && tries < PATCH_TRIES
+                        && patch["metadata"]["resourceVersion"].is_null() =>
                 {
                     let manager_conflict = error.to_value()["details"]["causes"].is_array();
                     if manager_conflict {
@@ -153,7 +166,9 @@ impl Api {
         let mut patch = patch.clone();
         identity(target, &mut patch)?;
         if options.manager.is_empty() {
-            return Err(ApiError::bad_request("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch"));
+            return Err(ApiError::bad_request(
+                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
+            ));
         }
         let live = match self.get(target) {
             Ok(live) => Some(live),
@@ -161,7 +176,8 @@ impl Api {
             Err(error) => return Err(error),
         };
         let old = live.as_ref().map(|live| in_version(resource, live.value()));
-        let reset = merge::reset_fields(resource.has_status(), &target.subresource, resource.custom.is_none());
+        let reset =
+            merge::reset_fields(resource.has_status(), &target.subresource, resource.custom.is_none());
         let (api_version, time) = (resource.api_version(), now());
         let manager = Manager {
             name: &options.manager,
@@ -171,19 +187,22 @@ impl Api {
             reset: &reset,
         };
         let warnings = self.unknown_fields(resource, &patch, options)?;
-        let new = merge::apply(resource.schema.as_ref(), old.as_ref(), &patch, &manager, options.force).map_err(|error| {
-            match error {
+        let new = merge::apply(resource.schema.as_ref(), old.as_ref(), &patch, &manager, options.force)
+            .map_err(|error| match error {
                 ApplyError::Conflicts { message, causes } => ApiError::apply_conflict(
                     message,
                     causes
                         .into_iter()
-                        .map(|(message, field)| Cause { reason: "FieldManagerConflict".into(), message, field })
+                        .map(|(message, field)| Cause {
+                            reason: "FieldManagerConflict".into(),
+                            message,
+                            field,
+                        })
                         .collect(),
                 ),
                 ApplyError::Malformed(message) => ApiError::bad_request(message),
                 ApplyError::Typed(message) => ApiError::internal(message),
-            }
-        })?;
+            })?;
         let quiet = WriteOptions { validation: FieldValidation::Ignore, ..options.clone() };
         let mut written = match live {
             Some(live) => self.replace(target, &live, new, &quiet, Ownership::Applied)?,
@@ -209,7 +228,9 @@ impl Api {
             return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
         }
         strategy::metadata_of_new(resource, &mut new);
-        if resource.has_status() && let Some(map) = new.as_object_mut() {
+        if resource.has_status()
+            && let Some(map) = new.as_object_mut()
+        {
             map.remove("status");
         }
         strategy::create(self, resource, &mut new);
@@ -261,7 +282,10 @@ impl Api {
         }
         let sent_uid = new["metadata"]["uid"].as_str().unwrap_or_default();
         if !sent_uid.is_empty() && sent_uid != live.uid {
-            let why = format!("Precondition failed: UID in precondition: {sent_uid}, UID in object meta: {}", live.uid);
+            let why = format!(
+                "Precondition failed: UID in precondition: {sent_uid}, UID in object meta: {}",
+                live.uid
+            );
             return Err(ApiError::conflict(resource, &target.name, &why));
         }
         let warnings = decode(resource, &mut new, options)?;
@@ -272,7 +296,9 @@ impl Api {
                 base["metadata"]["managedFields"] = fields.clone();
             }
             new = base;
-        } else if resource.has_status() && let Some(map) = new.as_object_mut() {
+        } else if resource.has_status()
+            && let Some(map) = new.as_object_mut()
+        {
             match old.get("status") {
                 Some(status) => map.insert("status".into(), status.clone()),
                 None => map.remove("status"),
@@ -302,7 +328,13 @@ impl Api {
         }
         let fields = strategy::fields(resource, &new);
         let key = live.key.clone();
-        let written = self.store.update(&resource.collection, key.clone(), live.revision, storage_version(resource, new), fields);
+        let written = self.store.update(
+            &resource.collection,
+            key.clone(),
+            live.revision,
+            storage_version(resource, new),
+            fields,
+        );
         let stored = written.map_err(|error| write_error(resource, &target.name, error))?;
         if orphaned {
             let gone = self.store.delete(&resource.collection, &key, stored.revision);
@@ -326,7 +358,12 @@ impl Api {
     }
 
     /// Looks for unknown fields in what someone applies, before it is merged with what others own.
-    fn unknown_fields(&self, resource: &Resource, patch: &Value, options: &WriteOptions) -> Result<Vec<String>, ApiError> {
+    fn unknown_fields(
+        &self,
+        resource: &Resource,
+        patch: &Value,
+        options: &WriteOptions,
+    ) -> Result<Vec<String>, ApiError> {
         if options.validation == FieldValidation::Ignore {
             return Ok(Vec::new());
         }
@@ -346,7 +383,8 @@ fn identity(target: &Target, body: &mut Value) -> Result<(), ApiError> {
             "" => drop(map.insert(field.into(), want.into())),
             got if got == want => {}
             got if field == "kind" => {
-                let message = format!("the kind in the data ({got}) does not match the expected kind ({want})");
+                let message =
+                    format!("the kind in the data ({got}) does not match the expected kind ({want})");
                 return Err(ApiError::bad_request(message));
             }
             got => {
@@ -397,8 +435,9 @@ fn identity(target: &Target, body: &mut Value) -> Result<(), ApiError> {
 fn decode(resource: &Resource, object: &mut Value, options: &WriteOptions) -> Result<Vec<String>, ApiError> {
     let Some(schema) = &resource.schema else { return Ok(Vec::new()) };
     let kind = &resource.kind;
-    let describe =
-        |why: &dyn std::fmt::Display| format!("{kind} in version \"{}\" cannot be handled as a {kind}: {why}", resource.version);
+    let describe = |why: &dyn std::fmt::Display| {
+        format!("{kind} in version \"{}\" cannot be handled as a {kind}: {why}", resource.version)
+    };
     let mut unknown =
         validate::decode(schema, object).map_err(|error| ApiError::bad_request(describe(&error)))?;
     strategy::defaults(resource, object);

@@ -70,7 +70,14 @@ impl Authenticator {
     }
 
     /// Gives out a token for a service account. Audiences are not checked: this server is the only one that reads it.
-    pub(crate) fn issue(&self, namespace: &str, name: &str, _uid: &str, valid: Duration, _audiences: &[String]) -> Issued {
+    pub(crate) fn issue(
+        &self,
+        namespace: &str,
+        name: &str,
+        _uid: &str,
+        valid: Duration,
+        _audiences: &[String],
+    ) -> Issued {
         let token = random_token();
         let now = jiff::Timestamp::now();
         let seconds = i64::try_from(valid.as_secs()).unwrap_or(i64::MAX / 2).min(365 * 86400);
@@ -122,7 +129,12 @@ impl Identity {
         let mut questions = Vec::new();
         if self.sender != self.acting {
             let mut attributes = Attributes { verb: "impersonate".into(), ..Attributes::default() };
-            match self.acting.name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')) {
+            match self
+                .acting
+                .name
+                .strip_prefix("system:serviceaccount:")
+                .and_then(|rest| rest.split_once(':'))
+            {
                 Some((namespace, name)) => {
                     attributes.resource = "serviceaccounts".into();
                     attributes.namespace = namespace.into();
@@ -156,7 +168,8 @@ impl User {
 
     /// A user with the groups that the name brings with it.
     fn named(name: &str, mut groups: Vec<String>) -> Self {
-        if let Some((namespace, _)) = name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'))
+        if let Some((namespace, _)) =
+            name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'))
             && groups.is_empty()
         {
             groups = vec!["system:serviceaccounts".into(), format!("system:serviceaccounts:{namespace}")];
@@ -172,7 +185,11 @@ impl User {
 
     /// The user of a `SubjectAccessReview`'s spec.
     pub(crate) fn from_review(spec: &Value) -> Self {
-        let groups = spec["groups"].as_array().into_iter().flatten().filter_map(|group| group.as_str().map(str::to_owned));
+        let groups = spec["groups"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|group| group.as_str().map(str::to_owned));
         Self::named(spec["user"].as_str().unwrap_or_default(), groups.collect())
     }
 }

@@ -18,7 +18,10 @@ pub(crate) fn authorize(api: &Api, user: &User, attributes: &Attributes) -> Resu
     }
     let Attributes { verb, group, resource, namespace, name, path } = attributes;
     if resource.is_empty() {
-        return Err(ApiError::forbidden_path(&format!("User \"{}\" cannot {verb} path \"{path}\"", user.name)));
+        return Err(ApiError::forbidden_path(&format!(
+            "User \"{}\" cannot {verb} path \"{path}\"",
+            user.name
+        )));
     }
     let place = if namespace.is_empty() {
         "at the cluster scope".to_owned()
@@ -125,7 +128,8 @@ fn bound_rules(api: &Api, binding: &Value, namespace: &str) -> Vec<Value> {
     let name = reference["name"].as_str().unwrap_or_default();
     let (plural, namespace) =
         if reference["kind"] == "Role" { ("roles", namespace) } else { ("clusterroles", "") };
-    let Ok(role) = api.target(GROUP, "v1", plural, namespace, name).and_then(|target| api.get(&target)) else {
+    let Ok(role) = api.target(GROUP, "v1", plural, namespace, name).and_then(|target| api.get(&target))
+    else {
         return Vec::new();
     };
     let mut rules = Vec::new();
@@ -157,12 +161,16 @@ fn rule_allows(rule: &Value, attributes: &Attributes) -> bool {
         return false;
     }
     if attributes.resource.is_empty() {
-        return rule["nonResourceURLs"].as_array().into_iter().flatten().filter_map(Value::as_str).any(|url| {
-            url.strip_suffix('*').map_or(url == attributes.path, |prefix| attributes.path.starts_with(prefix))
-        });
+        return rule["nonResourceURLs"].as_array().into_iter().flatten().filter_map(Value::as_str).any(
+            |url| {
+                url.strip_suffix('*')
+                    .map_or(url == attributes.path, |prefix| attributes.path.starts_with(prefix))
+            },
+        );
     }
     let any_subresource = attributes.resource.split_once('/').map(|(_, sub)| format!("*/{sub}"));
-    let resource = has("resources", &attributes.resource) || any_subresource.is_some_and(|all| has("resources", &all));
+    let resource =
+        has("resources", &attributes.resource) || any_subresource.is_some_and(|all| has("resources", &all));
     let names = rule["resourceNames"].as_array().map(Vec::as_slice).unwrap_or_default();
     let named = names.is_empty() || names.iter().any(|name| *name == *attributes.name);
     has("apiGroups", &attributes.group) && resource && named

@@ -41,7 +41,8 @@ pub(super) fn deleting(api: &Api, object: &Stored) {
     if !api.store.dependents(&object.uid).is_empty() {
         return;
     }
-    let rest: Vec<&Value> = finalizers.iter().filter(|finalizer| *finalizer != "foregroundDeletion").collect();
+    let rest: Vec<&Value> =
+        finalizers.iter().filter(|finalizer| *finalizer != "foregroundDeletion").collect();
     if let Some(target) = api.target_of(object) {
         let patch = serde_json::json!({"metadata": {"finalizers": rest}});
         let _ = api.patch(&target, PatchType::Merge, &patch, &WriteOptions::by("kube-controller-manager"));

@@ -9,7 +9,12 @@ use crate::storage::Stored;
 pub(super) fn changed(api: &Api, namespace: &Stored) {
     let name = &namespace.key.name;
     if !namespace.deleting {
-        provide(api, name, "serviceaccounts", json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}));
+        provide(
+            api,
+            name,
+            "serviceaccounts",
+            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}),
+        );
         let ca = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt"},
                         "data": {"ca.crt": api.ca_pem()}});
         return provide(api, name, "configmaps", ca);

@@ -34,7 +34,13 @@ pub(super) fn stateful_set(api: &Arc<Api>, object: &Stored) {
                 let labels = json!({
                     "statefulset.kubernetes.io/pod-name": pod, "apps.kubernetes.io/pod-index": ordinal.to_string(),
                 });
-                create(api, "", "pods", &object.key.namespace, pod_of(object, &value, json!({"name": pod}), &revision, &labels));
+                create(
+                    api,
+                    "",
+                    "pods",
+                    &object.key.namespace,
+                    pod_of(object, &value, json!({"name": pod}), &revision, &labels),
+                );
                 if !parallel {
                     break;
                 }
@@ -78,7 +84,8 @@ pub(super) fn daemon_set(api: &Arc<Api>, object: &Stored) {
     let spec = &value["spec"];
     let revision = hash(&spec["template"]);
     let selector = spec["template"]["spec"]["nodeSelector"].as_object().cloned().unwrap_or_default();
-    let nodes = api.store.list(&CollectionId::new("", "nodes"), &Query::default()).map(|listing| listing.objects);
+    let nodes =
+        api.store.list(&CollectionId::new("", "nodes"), &Query::default()).map(|listing| listing.objects);
     let nodes: Vec<String> = nodes
         .unwrap_or_default()
         .iter()

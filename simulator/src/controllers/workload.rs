@@ -101,7 +101,8 @@ fn deployment(api: &Arc<Api>, object: &Stored) {
         patch(api, current, "", json!({"spec": {"replicas": wanted}}));
     }
     let count = |value: &Value, field: &str| value["status"][field].as_i64().unwrap_or(0);
-    let current_value = api.store.get(&current.collection, &current.key).map(|set| set.value()).unwrap_or_default();
+    let current_value =
+        api.store.get(&current.collection, &current.key).map(|set| set.value()).unwrap_or_default();
     let (updated, ready) = (count(&current_value, "replicas"), count(&current_value, "readyReplicas"));
     let up = ready >= wanted && updated == wanted;
     let mut old_ready = 0;
@@ -122,13 +123,35 @@ fn deployment(api: &Arc<Api>, object: &Stored) {
     let enough = available >= wanted;
     let conditions = [
         match enough {
-            true => ("Available", "True", "MinimumReplicasAvailable", "Deployment has minimum availability.".to_owned()),
-            false => ("Available", "False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.".to_owned()),
+            true => (
+                "Available",
+                "True",
+                "MinimumReplicasAvailable",
+                "Deployment has minimum availability.".to_owned(),
+            ),
+            false => (
+                "Available",
+                "False",
+                "MinimumReplicasUnavailable",
+                "Deployment does not have minimum availability.".to_owned(),
+            ),
         },
         match (up, behaviour) {
-            (true, _) => ("Progressing", "True", "NewReplicaSetAvailable", format!("ReplicaSet \"{name}\" has successfully progressed.")),
-            (false, Behaviour::Fail) => ("Progressing", "False", "ProgressDeadlineExceeded", format!("ReplicaSet \"{name}\" has timed out progressing.")),
-            (false, _) => ("Progressing", "True", "ReplicaSetUpdated", format!("ReplicaSet \"{name}\" is progressing.")),
+            (true, _) => (
+                "Progressing",
+                "True",
+                "NewReplicaSetAvailable",
+                format!("ReplicaSet \"{name}\" has successfully progressed."),
+            ),
+            (false, Behaviour::Fail) => (
+                "Progressing",
+                "False",
+                "ProgressDeadlineExceeded",
+                format!("ReplicaSet \"{name}\" has timed out progressing."),
+            ),
+            (false, _) => {
+                ("Progressing", "True", "ReplicaSetUpdated", format!("ReplicaSet \"{name}\" is progressing."))
+            }
         },
     ];
     let mut status = json!({
@@ -187,7 +210,8 @@ fn replica_set(api: &Arc<Api>, object: &Stored) {
 fn pod(api: &Arc<Api>, object: &Stored) -> Option<Duration> {
     let value = object.value();
     let behaviour = Behaviour::of(&value["metadata"]);
-    let nodes = api.store.list(&crate::storage::CollectionId::new("", "nodes"), &crate::storage::Query::default());
+    let nodes =
+        api.store.list(&crate::storage::CollectionId::new("", "nodes"), &crate::storage::Query::default());
     let nodes = nodes.map(|listing| listing.objects).unwrap_or_default();
     if value["spec"]["nodeName"].is_null() {
         let index = usize::try_from(object.revision).unwrap_or(0).checked_rem(nodes.len())?;
@@ -223,7 +247,18 @@ fn pod(api: &Arc<Api>, object: &Stored) -> Option<Duration> {
     let text = |yes: bool| if yes { "True" } else { "False" };
     let conditions = [
         ("Initialized", "True", "", String::new()),
-        ("Ready", text(ready && !finished), if finished { "PodCompleted" } else if ready { "" } else { "ContainersNotReady" }, String::new()),
+        (
+            "Ready",
+            text(ready && !finished),
+            if finished {
+                "PodCompleted"
+            } else if ready {
+                ""
+            } else {
+                "ContainersNotReady"
+            },
+            String::new(),
+        ),
         ("ContainersReady", text(ready && !finished), "", String::new()),
         ("PodScheduled", "True", "", String::new()),
     ];
@@ -251,7 +286,9 @@ fn job(api: &Arc<Api>, object: &Stored) {
     }
     let completions = value["spec"]["completions"].as_i64().unwrap_or(1);
     let status = match directive(&value) {
-        Behaviour::Never => json!({"active": completions, "startTime": value["metadata"]["creationTimestamp"]}),
+        Behaviour::Never => {
+            json!({"active": completions, "startTime": value["metadata"]["creationTimestamp"]})
+        }
         Behaviour::Fail => json!({
             "failed": completions, "startTime": value["metadata"]["creationTimestamp"],
             "conditions": merged(&value["status"]["conditions"], &[
@@ -287,7 +324,8 @@ pub(super) fn inherit(workload: &Value, template: &mut Value) {
 pub(super) fn owned(api: &Api, owner: &Stored, plural: &str) -> Vec<Arc<Stored>> {
     let mut all = api.store.dependents(&owner.uid);
     all.retain(|object| {
-        &*object.collection.resource == plural && object.controller().is_some_and(|by: &Owner| by.uid == owner.uid)
+        &*object.collection.resource == plural
+            && object.controller().is_some_and(|by: &Owner| by.uid == owner.uid)
     });
     all.sort_by(|a, b| a.key.cmp(&b.key));
     all

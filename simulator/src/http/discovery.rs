@@ -100,14 +100,17 @@ fn resource_list(served: &Served, group: &str, version: &str) -> Option<Value> {
         }
     }
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    Some(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources}))
+    Some(
+        json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources}),
+    )
 }
 
 /// `APIGroupDiscoveryList`: everything in one document.
 fn aggregated_list(served: &Served, core: bool) -> Response<Body> {
     let mut items: Vec<Value> = Vec::new();
     for found in served.versions.iter().filter(|found| found.group.is_empty() == core) {
-        let resources: Vec<Value> = found.resources.iter().map(|resource| discovered(found, resource)).collect();
+        let resources: Vec<Value> =
+            found.resources.iter().map(|resource| discovered(found, resource)).collect();
         let version = json!({"version": &*found.version, "freshness": "Current", "resources": resources});
         let name = &*found.group;
         match items.iter_mut().find(|item| item["metadata"]["name"].as_str().unwrap_or_default() == name) {
@@ -176,7 +179,8 @@ fn openapi(context: &Context, served: &Served, group: &str, version: &str) -> Op
     if found.resources.iter().all(|resource| resource.custom.is_none()) {
         return openapi_v3_builtin(group, version);
     }
-    let definitions = context.api.target("apiextensions.k8s.io", "v1", "customresourcedefinitions", "", "").ok()?;
+    let definitions =
+        context.api.target("apiextensions.k8s.io", "v1", "customresourcedefinitions", "", "").ok()?;
     let definitions = context.api.list(&definitions, &crate::api::ListOptions::default()).ok()?;
     let definitions: Vec<Value> = definitions.objects.iter().map(|stored| stored.value()).collect();
     let schema_of = |resource: &Resource| {
@@ -191,7 +195,12 @@ fn openapi(context: &Context, served: &Served, group: &str, version: &str) -> Op
         .iter()
         .filter_map(|resource| {
             let schema = schema_of(resource)?;
-            Some(CustomKind { kind: &resource.kind, plural: &resource.plural, namespaced: resource.namespaced, schema })
+            Some(CustomKind {
+                kind: &resource.kind,
+                plural: &resource.plural,
+                namespaced: resource.namespaced,
+                schema,
+            })
         })
         .collect();
     Some(openapi_v3_custom(group, version, &kinds))

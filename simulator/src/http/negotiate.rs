@@ -106,9 +106,11 @@ pub(crate) fn negotiate(headers: &HeaderMap, pretty: bool) -> Result<Accepted, A
         let view = match (range.param("as"), range.param("g"), range.param("v")) {
             (None, ..) => View::Object,
             (Some("Table"), Some("meta.k8s.io"), Some("v1")) => View::Table,
-            (Some("PartialObjectMetadata" | "PartialObjectMetadataList"), Some("meta.k8s.io"), Some("v1")) => {
-                View::Metadata
-            }
+            (
+                Some("PartialObjectMetadata" | "PartialObjectMetadataList"),
+                Some("meta.k8s.io"),
+                Some("v1"),
+            ) => View::Metadata,
             _ => continue,
         };
         return Ok(Accepted { encoding, view });

@@ -145,7 +145,7 @@ fn message(name: &'static str, bytes: &[u8], depth: usize) -> Result<Value, Prot
             if let Value::Object(inner) = value {
                 out.extend(inner);
             }
-        } else if !value.is_null() && !(field.zero_is_nothing && is_zero(&value)) {
+        } else if !value.is_null() && (!field.zero_is_nothing || !is_zero(&value)) {
             out.insert(field.name.to_owned(), value);
         }
     }

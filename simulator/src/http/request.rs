@@ -79,8 +79,10 @@ pub(crate) fn decode(body: &[u8], content_type: &str) -> Result<Value, ApiError>
             ApiError::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
         });
     }
-    let text = std::str::from_utf8(body).map_err(|_| ApiError::bad_request("the request body is not UTF-8"))?;
-    sluice_yaml::from_str(text).map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))
+    let text =
+        std::str::from_utf8(body).map_err(|_| ApiError::bad_request("the request body is not UTF-8"))?;
+    sluice_yaml::from_str(text)
+        .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))
 }
 
 /// The field manager of a client that names none: its user agent up to the first slash.

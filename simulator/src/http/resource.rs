@@ -15,7 +15,9 @@ use super::response::{self, Body};
 use super::route::ResourcePath;
 use super::watch::Watch;
 use super::{Context, view};
-use crate::api::{Api, ApiError, DeleteOptions, FieldValidation, ListOptions, PatchType, Target, WriteOptions, Written};
+use crate::api::{
+    Api, ApiError, DeleteOptions, FieldValidation, ListOptions, PatchType, Target, WriteOptions, Written,
+};
 use crate::auth::User;
 use crate::storage::{FieldSelector, LabelSelector};
 
@@ -39,13 +41,27 @@ impl Served<'_> {
         graceful: CancellationToken,
     ) -> Result<Response<Body>, ApiError> {
         let path = &self.path;
-        let mut target = self.api().target(&path.group, &path.version, &path.plural, &path.namespace, &path.name)?;
+        let mut target =
+            self.api().target(&path.group, &path.version, &path.plural, &path.namespace, &path.name)?;
         target.subresource.clone_from(&path.subresource);
         let known = path.subresource.is_empty() || target.resource.subresource(&path.subresource).is_some();
         let is_scale = path.subresource == "scale"
             && (known || target.resource.custom.as_ref().is_some_and(|custom| custom.scale.is_some()));
         if !known && !is_scale {
             return Err(ApiError::no_such_resource());
+        }
+        let verb = match *request.method() {
+            Method::POST => "create",
+            Method::PUT => "update",
+            Method::PATCH => "patch",
+            Method::DELETE if path.name.is_empty() => "deletecollection",
+            Method::DELETE => "delete",
+            _ if self.query.is("watch") => "watch",
+            _ if path.name.is_empty() => "list",
+            _ => "get",
+        };
+        if path.subresource.is_empty() && !target.resource.allows(verb) {
+            return Err(ApiError::method_not_allowed());
         }
         let accepted = negotiate::negotiate(request.headers(), self.query.is("pretty"))?;
         let (method, manager) = (request.method().clone(), request::default_manager(request.headers()));
@@ -129,14 +145,24 @@ impl Served<'_> {
             return Ok(response::object(200, json, accepted.encoding));
         }
         let mut options = self.list_options()?;
+        target.resource.check_fields(&options.fields)?;
         if !target.name.is_empty() {
-            options.fields = FieldSelector::parse(&format!("metadata.name={}", target.name)).unwrap_or_default();
+            options.fields =
+                FieldSelector::parse(&format!("metadata.name={}", target.name)).unwrap_or_default();
         }
         if !self.query.is("watch") {
             let page = self.api().list(target, &options)?;
-            return Ok(response::object(200, view::list(&target.resource, &page, accepted.view), accepted.encoding));
+            return Ok(response::object(
+                200,
+                view::list(&target.resource, &page, accepted.view),
+                accepted.encoding,
+            ));
         }
-        let seconds = self.query.get("timeoutSeconds").parse::<u64>().unwrap_or_else(|_| rand::random_range(1800..3600));
+        let seconds = self
+            .query
+            .get("timeoutSeconds")
+            .parse::<u64>()
+            .unwrap_or_else(|_| rand::random_range(1800..3600));
         let watch = Watch {
             api: self.api().clone(),
             resource: target.resource.clone(),
@@ -188,7 +214,8 @@ impl Served<'_> {
             Some(scale) => scale.spec.clone(),
             None => ".spec.replicas".to_owned(),
         };
-        let patch = path.trim_start_matches('.').rsplit('.').fold(replicas, |value, name| json!({name: value}));
+        let patch =
+            path.trim_start_matches('.').rsplit('.').fold(replicas, |value, name| json!({name: value}));
         let written = self.api().patch(&main, PatchType::Merge, &patch, options)?;
         let object: Value = serde_json::from_slice(&written.json).unwrap_or_default();
         Ok(response::value(200, &scale_of(target, &object), accepted.encoding))
@@ -198,8 +225,12 @@ impl Served<'_> {
     fn token(&self, target: &Target, body: &Value, accepted: Accepted) -> Result<Response<Body>, ApiError> {
         let account = self.api().get(target)?;
         let seconds = body["spec"]["expirationSeconds"].as_u64().unwrap_or(3600).max(600);
-        let audiences: Vec<String> =
-            body["spec"]["audiences"].as_array().into_iter().flatten().filter_map(|a| a.as_str().map(str::to_owned)).collect();
+        let audiences: Vec<String> = body["spec"]["audiences"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|a| a.as_str().map(str::to_owned))
+            .collect();
         let issued = self.context.authenticator.issue(
             &target.namespace,
             &target.name,
@@ -244,7 +275,8 @@ impl Served<'_> {
             ("authorization.k8s.io", "selfsubjectrulesreviews") => {
                 let namespace = body["spec"]["namespace"].as_str().unwrap_or_default();
                 let (resources, paths) = crate::auth::rules(self.api(), self.user, namespace);
-                answer["status"] = json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false});
+                answer["status"] =
+                    json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false});
                 return Ok(Some(response::value(201, &answer, accepted.encoding)));
             }
             ("authorization.k8s.io", _) => {}
@@ -299,7 +331,10 @@ impl Served<'_> {
         })
     }
 
-    fn written(target: &Target, written: Written, accepted: Accepted) -> Response<Body> {
+    fn written(target: &Target, mut written: Written, accepted: Accepted) -> Response<Body> {
+        written
+            .warnings
+            .extend(target.resource.custom.as_ref().and_then(|custom| custom.deprecation.clone()));
         let code = if written.created { 201 } else { 200 };
         let json: Bytes = view::object(&target.resource, &written.json, accepted.view);
         response::with_warnings(response::object(code, json, accepted.encoding), &written.warnings)
@@ -315,14 +350,22 @@ fn finalize_is_status(mut target: Target) -> Target {
 }
 
 fn scale_of(target: &Target, object: &Value) -> Value {
-    let at = |path: &str| path.trim_start_matches('.').split('.').fold(object, |value, name| &value[name]).clone();
+    let at =
+        |path: &str| path.trim_start_matches('.').split('.').fold(object, |value, name| &value[name]).clone();
     let (spec, status) = match target.resource.custom.as_ref().and_then(|custom| custom.scale.as_ref()) {
         Some(scale) => (at(&scale.spec), at(&scale.status)),
         None => (at(".spec.replicas"), at(".status.replicas")),
     };
     let selector = object["spec"]["selector"]["matchLabels"].as_object().map(|labels| {
-        labels.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect::<Vec<_>>().join(",")
+        labels
+            .iter()
+            .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+            .collect::<Vec<_>>()
+            .join(",")
     });
+    let of_custom =
+        target.resource.custom.as_ref().and_then(|custom| custom.scale.as_ref()?.selector.as_deref());
+    let selector = of_custom.map_or(selector, |path| at(path).as_str().map(str::to_owned));
     let metadata = &object["metadata"];
     json!({
         "apiVersion": "autoscaling/v1", "kind": "Scale",

@@ -56,12 +56,10 @@ async fn answer(
         }
         None => {
             let encoding = if pretty { Encoding::PrettyJson } else { Encoding::Json };
-            discovery::answer(context, &segments, request.headers(), encoding)
-                .ok_or_else(ApiError::no_such_resource)
-                .or_else(|error| match negotiate::negotiate(request.headers(), pretty) {
-                    Err(unacceptable) => Err(unacceptable),
-                    Ok(_) => Err(error),
-                })
+            discovery::answer(context, &segments, request.headers(), encoding).ok_or_else(|| {
+                let acceptable = negotiate::negotiate(request.headers(), pretty);
+                acceptable.err().unwrap_or_else(ApiError::no_such_resource)
+            })
         }
     }
 }
@@ -109,7 +107,11 @@ impl ResourcePath {
 
 fn attributes(path: &Option<ResourcePath>, method: &Method, query: &Query, whole: &str) -> Attributes {
     let Some(path) = path else {
-        return Attributes { verb: method.as_str().to_lowercase(), path: whole.to_owned(), ..Attributes::default() };
+        return Attributes {
+            verb: method.as_str().to_lowercase(),
+            path: whole.to_owned(),
+            ..Attributes::default()
+        };
     };
     let verb = match *method {
         Method::POST => "create",
@@ -121,8 +123,11 @@ fn attributes(path: &Option<ResourcePath>, method: &Method, query: &Query, whole
         _ if path.name.is_empty() => "list",
         _ => "get",
     };
-    let resource =
-        if path.subresource.is_empty() { path.plural.clone() } else { format!("{}/{}", path.plural, path.subresource) };
+    let resource = if path.subresource.is_empty() {
+        path.plural.clone()
+    } else {
+        format!("{}/{}", path.plural, path.subresource)
+    };
     Attributes {
         verb: verb.into(),
         group: path.group.clone(),
@@ -144,7 +149,10 @@ mod tests {
             ("/api/v1/namespaces/x", Some(("", "", "namespaces", "x", ""))),
             ("/api/v1/namespaces/x/status", Some(("", "", "namespaces", "x", "status"))),
             ("/api/v1/namespaces/x/pods", Some(("", "x", "pods", "", ""))),
-            ("/apis/apps/v1/namespaces/x/deployments/d/scale", Some(("apps", "x", "deployments", "d", "scale"))),
+            (
+                "/apis/apps/v1/namespaces/x/deployments/d/scale",
+                Some(("apps", "x", "deployments", "d", "scale")),
+            ),
             ("/apis/apps/v1/deployments", Some(("apps", "", "deployments", "", ""))),
             ("/apis/apps/v1", None),
             ("/version", None),

@@ -41,7 +41,9 @@ pub(crate) fn list(resource: &Resource, page: &Page, view: View) -> Bytes {
     let mut metadata = json!({"resourceVersion": page.revision.to_string()});
     if let Some(token) = &page.continue_token {
         metadata["continue"] = token.as_str().into();
-        metadata["remainingItemCount"] = page.remaining.into();
+        if page.remaining > 0 {
+            metadata["remainingItemCount"] = page.remaining.into(); // not known where selectors skip objects
+        }
     }
     let (api_version, kind) = match view {
         View::Table => {
@@ -53,7 +55,8 @@ pub(crate) fn list(resource: &Resource, page: &Page, view: View) -> Bytes {
         View::Object => (resource.api_version(), resource.list_kind.as_str()),
     };
     // Texts are joined, not decoded: a list of thousands costs no more than copying it.
-    let mut text = format!("{{\"apiVersion\":\"{api_version}\",\"kind\":\"{kind}\",\"metadata\":{metadata},\"items\":[");
+    let mut text =
+        format!("{{\"apiVersion\":\"{api_version}\",\"kind\":\"{kind}\",\"metadata\":{metadata},\"items\":[");
     for (index, stored) in page.objects.iter().enumerate() {
         if index > 0 {
             text.push(',');

@@ -17,11 +17,6 @@ impl Scalar {
         Self(value)
     }
 
-    /// The value.
-    pub(crate) fn value(&self) -> &Value {
-        &self.0
-    }
-
     fn rank(&self) -> u8 {
         match self.0 {
             Value::Null => 0,
@@ -119,7 +114,8 @@ impl Element {
         match self {
             Self::Field(name) => format!(".{name}"),
             Self::Key(keys) => {
-                let keys: Vec<String> = keys.iter().map(|(name, value)| format!("{name}={}", value.0)).collect();
+                let keys: Vec<String> =
+                    keys.iter().map(|(name, value)| format!("{name}={}", value.0)).collect();
                 format!("[{}]", keys.join(","))
             }
             Self::Value(value) => format!("[={}]", value.0),
@@ -165,11 +161,6 @@ impl Set {
     /// The paths below `element`.
     pub(super) fn below(&self, element: &Element) -> Option<&Set> {
         self.0.get(element).map(|entry| &entry.children).filter(|set| !set.is_empty())
-    }
-
-    /// Elements on the first level, whether members or not.
-    pub(super) fn elements(&self) -> impl Iterator<Item = &Element> {
-        self.0.keys()
     }
 
     /// Every path of either set.
@@ -224,9 +215,10 @@ impl Set {
             let entry = match other.0.get(element) {
                 None => mine.clone(),
                 Some(theirs) if theirs.member => continue,
-                Some(theirs) => {
-                    Entry { member: mine.member, children: mine.children.recursive_difference(&theirs.children) }
-                }
+                Some(theirs) => Entry {
+                    member: mine.member,
+                    children: mine.children.recursive_difference(&theirs.children),
+                },
             };
             if entry.member || !entry.children.is_empty() {
                 out.insert(element.clone(), entry);
@@ -269,7 +261,9 @@ impl Set {
         let mut out = Map::new();
         for (element, entry) in &self.0 {
             let mut children = entry.children.encode();
-            if let (true, false, Value::Object(children)) = (entry.member, entry.children.is_empty(), &mut children) {
+            if let (true, false, Value::Object(children)) =
+                (entry.member, entry.children.is_empty(), &mut children)
+            {
                 children.insert(".".into(), Value::Object(Map::new()));
             }
             out.insert(element.encode(), children);

@@ -14,8 +14,9 @@ const MAX_OPERATIONS: usize = 10_000;
 /// [`PatchError::Malformed`] when `patch` is no list of operations; [`PatchError::Unprocessable`] when an operation
 /// does not fit the object, or a `test` fails.
 pub(crate) fn patch_json(object: &Value, patch: &Value) -> Result<Value, PatchError> {
-    let operations =
-        patch.as_array().ok_or_else(|| PatchError::Malformed("error decoding patch: it is not a list".into()))?;
+    let operations = patch
+        .as_array()
+        .ok_or_else(|| PatchError::Malformed("error decoding patch: it is not a list".into()))?;
     if operations.len() > MAX_OPERATIONS {
         return Err(PatchError::Unprocessable(format!(
             "The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {}",
@@ -25,18 +26,25 @@ pub(crate) fn patch_json(object: &Value, patch: &Value) -> Result<Value, PatchEr
     let mut out = object.clone();
     for operation in operations {
         let text = |name: &str| operation[name].as_str();
-        let op = text("op").ok_or_else(|| PatchError::Malformed("a JSON patch operation has no op".into()))?;
-        let path = text("path").ok_or_else(|| PatchError::Malformed(format!("{op} operation has no path")))?;
-        let from = || text("from").ok_or_else(|| PatchError::Malformed(format!("{op} operation has no from")));
+        let op =
+            text("op").ok_or_else(|| PatchError::Malformed("a JSON patch operation has no op".into()))?;
+        let path =
+            text("path").ok_or_else(|| PatchError::Malformed(format!("{op} operation has no path")))?;
+        let from =
+            || text("from").ok_or_else(|| PatchError::Malformed(format!("{op} operation has no from")));
         let value = || operation.get("value").cloned().unwrap_or(Value::Null);
         let missing = |path: &str| {
-            PatchError::Unprocessable(format!("{op} operation does not apply: doc is missing path: {path:?}: missing value"))
+            PatchError::Unprocessable(format!(
+                "{op} operation does not apply: doc is missing path: {path:?}: missing value"
+            ))
         };
         match op {
             "add" => add(&mut out, path, value()).ok_or_else(|| missing(path))?,
             "remove" => {
                 remove(&mut out, path).ok_or_else(|| {
-                    PatchError::Unprocessable(format!("remove operation does not apply: doc is missing path: {path:?}"))
+                    PatchError::Unprocessable(format!(
+                        "remove operation does not apply: doc is missing path: {path:?}"
+                    ))
                 })?;
             }
             "replace" => {
@@ -49,7 +57,9 @@ pub(crate) fn patch_json(object: &Value, patch: &Value) -> Result<Value, PatchEr
             "move" => {
                 let from = from()?;
                 if path.strip_prefix(from).is_some_and(|rest| rest.starts_with('/')) {
-                    return Err(PatchError::Unprocessable(format!("cannot move {from:?} into itself, to {path:?}")));
+                    return Err(PatchError::Unprocessable(format!(
+                        "cannot move {from:?} into itself, to {path:?}"
+                    )));
                 }
                 let value = remove(&mut out, from).ok_or_else(|| missing(from))?;
                 add(&mut out, path, value).ok_or_else(|| missing(path))?;
@@ -61,7 +71,9 @@ pub(crate) fn patch_json(object: &Value, patch: &Value) -> Result<Value, PatchEr
             }
             "test" => {
                 if out.pointer(path).unwrap_or(&Value::Null) != &value() {
-                    return Err(PatchError::Unprocessable(format!("testing value {path} failed: test failed")));
+                    return Err(PatchError::Unprocessable(format!(
+                        "testing value {path} failed: test failed"
+                    )));
                 }
             }
             other => return Err(PatchError::Malformed(format!("unexpected kind: {other}"))),
@@ -162,19 +174,40 @@ mod tests {
     fn json_patches_apply_or_say_why_not() {
         let object = json!({"a": {"b/c": [1, 2]}, "x": null});
         for (patch, want) in [
-            (json!([{"op": "add", "path": "/a/b~1c/-", "value": 3}]), Ok(json!({"a": {"b/c": [1, 2, 3]}, "x": null}))),
-            (json!([{"op": "add", "path": "/a/b~1c/0", "value": 0}]), Ok(json!({"a": {"b/c": [0, 1, 2]}, "x": null}))),
+            (
+                json!([{"op": "add", "path": "/a/b~1c/-", "value": 3}]),
+                Ok(json!({"a": {"b/c": [1, 2, 3]}, "x": null})),
+            ),
+            (
+                json!([{"op": "add", "path": "/a/b~1c/0", "value": 0}]),
+                Ok(json!({"a": {"b/c": [0, 1, 2]}, "x": null})),
+            ),
             (json!([{"op": "remove", "path": "/a/b~1c/-1"}]), Ok(json!({"a": {"b/c": [1]}, "x": null}))),
-            (json!([{"op": "move", "from": "/a", "path": "/y"}]), Ok(json!({"y": {"b/c": [1, 2]}, "x": null}))),
-            (json!([{"op": "copy", "from": "/a/b~1c/0", "path": "/x"}]), Ok(json!({"a": {"b/c": [1, 2]}, "x": 1}))),
-            (json!([{"op": "test", "path": "/nope", "value": null}, {"op": "replace", "path": "/x", "value": 1}]),
-             Ok(json!({"a": {"b/c": [1, 2]}, "x": 1}))),
+            (
+                json!([{"op": "move", "from": "/a", "path": "/y"}]),
+                Ok(json!({"y": {"b/c": [1, 2]}, "x": null})),
+            ),
+            (
+                json!([{"op": "copy", "from": "/a/b~1c/0", "path": "/x"}]),
+                Ok(json!({"a": {"b/c": [1, 2]}, "x": 1})),
+            ),
+            (
+                json!([{"op": "test", "path": "/nope", "value": null}, {"op": "replace", "path": "/x", "value": 1}]),
+                Ok(json!({"a": {"b/c": [1, 2]}, "x": 1})),
+            ),
             (json!([{"op": "test", "path": "/x", "value": 2}]), Err("testing value /x failed: test failed")),
-            (json!([{"op": "remove", "path": "/nope"}]), Err("remove operation does not apply: doc is missing path: \"/nope\"")),
-            (json!([{"op": "replace", "path": "/nope", "value": 1}]),
-             Err("replace operation does not apply: doc is missing key: /nope: missing value")),
-            (json!([{"op": "add", "path": "/a/b~1c/9", "value": 1}]),
-             Err("add operation does not apply: doc is missing path: \"/a/b~1c/9\": missing value")),
+            (
+                json!([{"op": "remove", "path": "/nope"}]),
+                Err("remove operation does not apply: doc is missing path: \"/nope\""),
+            ),
+            (
+                json!([{"op": "replace", "path": "/nope", "value": 1}]),
+                Err("replace operation does not apply: doc is missing key: /nope: missing value"),
+            ),
+            (
+                json!([{"op": "add", "path": "/a/b~1c/9", "value": 1}]),
+                Err("add operation does not apply: doc is missing path: \"/a/b~1c/9\": missing value"),
+            ),
             (json!({"op": "add"}), Err("error decoding patch: it is not a list")),
         ] {
             let got = patch_json(&object, &patch);

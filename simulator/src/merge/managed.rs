@@ -96,12 +96,21 @@ pub(crate) fn apply(
     let mut managed = Managed::decode(take_managed(&mut old).as_ref());
     if managed.0.is_empty() && live.is_some() {
         let key = Key::update(BEFORE_FIRST_APPLY, &api_version_of(&old), "");
-        let set = typed::compare(ty, &empty_object(schema, &old), &old).added.recursive_difference(manager.reset);
+        let set =
+            typed::compare(ty, &empty_object(schema, &old), &old).added.recursive_difference(manager.reset);
         let set = set.union(&typed::compare(ty, &empty_object(schema, &old), &old).modified);
-        managed.0.insert(key, Owned { set: strip(&set), time: Some(manager.now.into()), api_version: api_version_of(&old) });
+        managed.0.insert(
+            key,
+            Owned { set: strip(&set), time: Some(manager.now.into()), api_version: api_version_of(&old) },
+        );
     }
 
-    let key = Key { manager: manager.name.into(), apply: true, api_version: String::new(), subresource: manager.subresource.into() };
+    let key = Key {
+        manager: manager.name.into(),
+        apply: true,
+        api_version: String::new(),
+        subresource: manager.subresource.into(),
+    };
     let last = managed.0.get(&key).cloned();
     let set = typed::field_set(ty, &applied).recursive_difference(manager.reset);
     let time = last.as_ref().and_then(|last| last.time.clone());
@@ -162,7 +171,8 @@ pub(crate) fn update(schema: Option<&Schema>, live: Option<&Value>, new: &mut Va
     let reset = manager.subresource.is_empty()
         && live.is_some()
         && sent.as_ref().and_then(Value::as_array).is_some_and(|entries| {
-            entries.is_empty() || (entries.len() == 1 && entries[0].as_object().is_some_and(serde_json::Map::is_empty))
+            entries.is_empty()
+                || (entries.len() == 1 && entries[0].as_object().is_some_and(serde_json::Map::is_empty))
         });
     if reset {
         return;
@@ -198,21 +208,29 @@ pub(crate) fn update(schema: Option<&Schema>, live: Option<&Value>, new: &mut Va
 pub(crate) fn same_except_times(one: &Value, other: &Value) -> bool {
     let entries = |value: &Value| -> Vec<Value> {
         let entries = value["metadata"]["managedFields"].as_array();
-        let mut entries: Vec<Value> = entries.into_iter().flatten().map(|entry| {
-            let mut entry = entry.clone();
-            if let Some(map) = entry.as_object_mut() {
-                map.remove("time");
-            }
-            entry
-        }).collect();
+        let mut entries: Vec<Value> = entries
+            .into_iter()
+            .flatten()
+            .map(|entry| {
+                let mut entry = entry.clone();
+                if let Some(map) = entry.as_object_mut() {
+                    map.remove("time");
+                }
+                entry
+            })
+            .collect();
         entries.sort_by_cached_key(Value::to_string);
         entries
     };
     let same_map = |one: &Value, other: &Value, except: &str| match (one.as_object(), other.as_object()) {
         (Some(one), Some(other)) => {
-            let count = |map: &serde_json::Map<String, Value>| map.len() - usize::from(map.contains_key(except));
+            let count =
+                |map: &serde_json::Map<String, Value>| map.len() - usize::from(map.contains_key(except));
             count(one) == count(other)
-                && one.iter().filter(|(name, _)| *name != except).all(|(name, value)| other.get(name) == Some(value))
+                && one
+                    .iter()
+                    .filter(|(name, _)| *name != except)
+                    .all(|(name, value)| other.get(name) == Some(value))
         }
         _ => one == other,
     };
@@ -232,7 +250,12 @@ struct Key {
 
 impl Key {
     fn update(manager: &str, api_version: &str, subresource: &str) -> Self {
-        Self { manager: manager.into(), apply: false, api_version: api_version.into(), subresource: subresource.into() }
+        Self {
+            manager: manager.into(),
+            apply: false,
+            api_version: api_version.into(),
+            subresource: subresource.into(),
+        }
     }
 
     fn describe(&self) -> String {
@@ -310,7 +333,8 @@ impl Managed {
     }
 
     fn encode(self) -> Vec<Value> {
-        let mut entries: Vec<(Key, Owned)> = self.0.into_iter().filter(|(_, owned)| !owned.set.is_empty()).collect();
+        let mut entries: Vec<(Key, Owned)> =
+            self.0.into_iter().filter(|(_, owned)| !owned.set.is_empty()).collect();
         entries.sort_by(|(a, x), (b, y)| {
             (!a.apply, &x.time, &a.manager, &x.api_version, &a.subresource).cmp(&(
                 !b.apply,
@@ -364,7 +388,14 @@ fn strip(set: &Set) -> Set {
         system.insert(&[Element::field(name)]);
     }
     for name in [
-        "name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields",
+        "name",
+        "namespace",
+        "creationTimestamp",
+        "selfLink",
+        "uid",
+        "clusterName",
+        "generation",
+        "managedFields",
         "resourceVersion",
     ] {
         system.insert(&[Element::field("metadata"), Element::field(name)]);
@@ -395,7 +426,9 @@ pub(crate) fn empty_struct(view: View<'_>, depth: usize) -> Value {
     for (name, property) in view.properties() {
         let required = view.node().required.iter().any(|required| **required == *name);
         let empty = match property.default() {
-            Some(Value::Object(_)) if property.node().kind == Kind::Object => empty_struct(property, depth + 1),
+            Some(Value::Object(_)) if property.node().kind == Kind::Object => {
+                empty_struct(property, depth + 1)
+            }
             Some(default) if required => default.clone(),
             None if required => Value::Null,
             _ => continue,
@@ -436,6 +469,7 @@ fn conflict_error(mut conflicts: Vec<(String, String)>) -> ApplyError {
             format!("Apply failed with {} conflicts: {}", many.len(), lines.join("\n"))
         }
     };
-    let causes = conflicts.into_iter().map(|(manager, path)| (format!("conflict with {manager}"), path)).collect();
+    let causes =
+        conflicts.into_iter().map(|(manager, path)| (format!("conflict with {manager}"), path)).collect();
     ApplyError::Conflicts { message, causes }
 }

@@ -9,7 +9,6 @@ mod managed;
 mod strategic;
 mod typed;
 
-pub(crate) use fields::{Element, Set};
 pub(crate) use json_patch::{patch_json, patch_merge};
 pub(crate) use managed::{ApplyError, Manager, apply, empty_struct, reset_fields, same_except_times, update};
 pub(crate) use strategic::patch_strategic;

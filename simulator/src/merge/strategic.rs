@@ -76,7 +76,9 @@ fn merge_map(
                 if new.get(DIRECTIVE).is_some_and(|directive| directive == "delete") {
                     continue;
                 }
-                let has = |wanted: &str| inner.is_some_and(|view| view.patch_strategy().iter().any(|s| **s == *wanted));
+                let has = |wanted: &str| {
+                    inner.is_some_and(|view| view.patch_strategy().iter().any(|s| **s == *wanted))
+                };
                 let merged = if has("replace") && !new.contains_key(DIRECTIVE) {
                     clean(value, depth)?
                 } else {
@@ -151,10 +153,13 @@ fn merge_list(
                     Value::Object(known) => known,
                     _ => Map::new(),
                 };
-                out[at] = Value::Object(merge_map(ty.and_then(|view| view.items()), known, fields, depth + 1)?);
+                out[at] =
+                    Value::Object(merge_map(ty.and_then(|view| view.items()), known, fields, depth + 1)?);
             }
             (None | Some("merge" | "replace"), None) => out.push(clean(item, depth)?),
-            (Some(other), _) => return malformed(format!("unknown patch type found: {other} in list {name}")),
+            (Some(other), _) => {
+                return malformed(format!("unknown patch type found: {other} in list {name}"));
+            }
         }
     }
     Ok(match order {

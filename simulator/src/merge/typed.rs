@@ -146,7 +146,13 @@ pub(super) fn compare(ty: Type<'_>, old: &Value, new: &Value) -> Comparison {
     out
 }
 
-fn compare_at(ty: Type<'_>, old: Option<&Value>, new: Option<&Value>, path: &mut Vec<Element>, out: &mut Comparison) {
+fn compare_at(
+    ty: Type<'_>,
+    old: Option<&Value>,
+    new: Option<&Value>,
+    path: &mut Vec<Element>,
+    out: &mut Comparison,
+) {
     if let (Some(old), Some(new)) = (old, new)
         && old == new
     {

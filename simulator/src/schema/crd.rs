@@ -12,7 +12,12 @@ use super::table::{load_object_meta, read_common};
 pub(crate) enum SchemaError {
     /// The regular expression of a `pattern`.
     #[error("{path}: pattern {pattern:?} is not a regular expression")]
-    Pattern { path: String, pattern: String, #[source] cause: Box<regex::Error> },
+    Pattern {
+        path: String,
+        pattern: String,
+        #[source]
+        cause: Box<regex::Error>,
+    },
     /// Nested too deeply.
     #[error("{path}: nested more than {MAX_DEPTH} levels deep")]
     TooDeep { path: String },
@@ -126,7 +131,9 @@ fn combinators(
         ("anyOf", Combinator::AnyOf),
         ("oneOf", Combinator::OneOf),
     ] {
-        let Some(branches) = schema[name].as_array().filter(|branches| !branches.is_empty()) else { continue };
+        let Some(branches) = schema[name].as_array().filter(|branches| !branches.is_empty()) else {
+            continue;
+        };
         let mut ids = Vec::new();
         for (at, branch) in branches.iter().enumerate() {
             let branch = build(table, branch, &format!("{path}.{name}[{at}]"), depth + 1)?;

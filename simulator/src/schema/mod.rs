@@ -11,9 +11,8 @@ mod openapi;
 mod table;
 
 pub(crate) use crd::SchemaError;
-pub(crate) use discovery::{Group, Resource, Subresource, builtin_groups, builtin_resources};
 pub(crate) use node::{Bounds, Combinator, Extra, Format, Kind, ListType, Node, NodeId, Rules};
-pub(crate) use openapi::{CustomKind, openapi_v3_builtin, openapi_v3_custom, openapi_v3_groups};
+pub(crate) use openapi::{CustomKind, openapi_v3_builtin, openapi_v3_custom};
 
 use std::sync::Arc;
 
@@ -125,7 +124,11 @@ impl<'a> View<'a> {
 
     /// The strategies of a strategic merge patch, such as `merge` or `retainKeys`.
     pub(crate) fn patch_strategy(&self) -> &'a [Box<str>] {
-        if self.edge.patch_strategy.is_empty() { &self.node.patch_strategy } else { &self.edge.patch_strategy }
+        if self.edge.patch_strategy.is_empty() {
+            &self.node.patch_strategy
+        } else {
+            &self.edge.patch_strategy
+        }
     }
 
     /// The key by which a strategic merge patch finds list items.
@@ -153,7 +156,8 @@ mod tests {
             ("apiextensions.k8s.io", "v1", "CustomResourceDefinition"),
             ("autoscaling", "v2", "HorizontalPodAutoscaler"),
         ] {
-            let schema = Schema::builtin(group, version, kind).unwrap_or_else(|| panic!("{group}/{version} {kind}"));
+            let schema =
+                Schema::builtin(group, version, kind).unwrap_or_else(|| panic!("{group}/{version} {kind}"));
             assert!(schema.view().property("metadata").is_some(), "{kind}");
         }
         assert!(Schema::builtin("apps", "v2", "Deployment").is_none());

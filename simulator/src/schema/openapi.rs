@@ -17,13 +17,6 @@ pub(crate) struct CustomKind<'a> {
     pub(crate) schema: &'a Value,
 }
 
-/// Group and version of each built-in document; the core group's name is empty.
-pub(crate) fn openapi_v3_groups() -> impl Iterator<Item = (&'static str, &'static str)> {
-    builtin_groups()
-        .iter()
-        .flat_map(|group| group.versions.iter().map(|(version, _)| (group.name.as_str(), version.as_str())))
-}
-
 /// The document of a built-in group version.
 pub(crate) fn openapi_v3_builtin(group: &str, version: &str) -> Option<Value> {
     let resources = builtin_groups()
@@ -46,7 +39,8 @@ pub(crate) fn openapi_v3_builtin(group: &str, version: &str) -> Option<Value> {
 
 /// The document of a group version whose kinds are all custom.
 pub(crate) fn openapi_v3_custom(group: &str, version: &str, custom: &[CustomKind<'_>]) -> Value {
-    let mut schemas = closure([OBJECT_META, "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"].into_iter());
+    let mut schemas =
+        closure([OBJECT_META, "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"].into_iter());
     let mut paths = serde_json::Map::new();
     let prefix: String = group.split('.').rev().collect::<Vec<_>>().join(".");
     for kind in custom {
@@ -133,7 +127,11 @@ fn add_paths(
     namespaced: bool,
 ) {
     let root = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
-    let base = if namespaced { format!("{root}/namespaces/{{namespace}}/{plural}") } else { format!("{root}/{plural}") };
+    let base = if namespaced {
+        format!("{root}/namespaces/{{namespace}}/{plural}")
+    } else {
+        format!("{root}/{plural}")
+    };
     let gvk = json!({"group": group, "kind": kind, "version": version});
     let parameter = |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string"}});
     let writes = json!([

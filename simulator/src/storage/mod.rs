@@ -15,6 +15,6 @@ mod store;
 
 pub(crate) use log::{Change, Event, frame};
 pub(crate) use object::{CollectionId, Key, Owner, Stored};
-pub(crate) use selector::{FieldSelector, LabelSelector, SelectorError};
-pub(crate) use snapshot::{Listing, Query};
+pub(crate) use selector::{FieldSelector, LabelSelector};
+pub(crate) use snapshot::Query;
 pub(crate) use store::{Store, WriteError};

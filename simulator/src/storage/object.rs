@@ -77,7 +77,9 @@ impl Stored {
         let meta = &value["metadata"];
         let labels = meta["labels"]
             .as_object()
-            .map(|map| map.iter().map(|(k, v)| (k.clone(), v.as_str().unwrap_or_default().to_owned())).collect())
+            .map(|map| {
+                map.iter().map(|(k, v)| (k.clone(), v.as_str().unwrap_or_default().to_owned())).collect()
+            })
             .unwrap_or_default();
         let owners = meta["ownerReferences"]
             .as_array()

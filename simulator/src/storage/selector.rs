@@ -272,11 +272,6 @@ impl FieldSelector {
         self.0.iter().map(|t| t.path.as_str())
     }
 
-    /// The value that `path` must equal, if the selector says so.
-    pub(crate) fn required(&self, path: &str) -> Option<&str> {
-        self.0.iter().find(|t| t.path == path && t.equal).map(|t| t.value.as_str())
-    }
-
     pub(crate) fn matches(&self, object: &Stored) -> bool {
         self.0.iter().all(|t| (object.field(&t.path).unwrap_or_default() == t.value) == t.equal)
     }
@@ -354,8 +349,8 @@ mod tests {
     #[test]
     fn field_selectors_split_and_unescape() {
         let s = FieldSelector::parse("metadata.name=a\\,b,status.phase!=Running").unwrap();
-        assert_eq!(s.required("metadata.name"), Some("a,b"));
-        assert_eq!(s.required("status.phase"), None);
+        assert_eq!(s.0[0].value, "a,b");
+        assert!(!s.0[1].equal);
         assert_eq!(s.paths().collect::<Vec<_>>(), ["metadata.name", "status.phase"]);
         assert!(FieldSelector::parse("metadata.name").is_err());
     }

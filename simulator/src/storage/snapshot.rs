@@ -50,7 +50,11 @@ impl Store {
         self.read(|state| {
             let revision = state.revision;
             let Some(c) = state.collections.get(collection) else {
-                return Some(Listing { objects: Vec::new(), revision: query.at.unwrap_or(revision), remaining: 0 });
+                return Some(Listing {
+                    objects: Vec::new(),
+                    revision: query.at.unwrap_or(revision),
+                    remaining: 0,
+                });
             };
             match query.at {
                 Some(at) if at < revision => Some(page(&at_revision(c, at)?, query, at)),

@@ -21,11 +21,14 @@ pub(crate) enum WriteError {
     Changed,
 }
 
+/// Hears of changes.
+type Observer = Box<dyn Fn(&Event) + Send + Sync>;
+
 /// All objects of a cluster.
 pub(crate) struct Store {
     state: RwLock<State>,
     history: usize,
-    observer: OnceLock<Box<dyn Fn(&Event) + Send + Sync>>,
+    observer: OnceLock<Observer>,
 }
 
 #[derive(Default)]
@@ -155,7 +158,12 @@ impl Store {
     }
 
     /// Removes the object that was read at `read` revision and returns its last state.
-    pub(crate) fn delete(&self, collection: &CollectionId, key: &Key, read: u64) -> Result<Arc<Stored>, WriteError> {
+    pub(crate) fn delete(
+        &self,
+        collection: &CollectionId,
+        key: &Key,
+        read: u64,
+    ) -> Result<Arc<Stored>, WriteError> {
         self.write(collection, |state, history| {
             let revision = state.revision + 1;
             let c = state.collection(collection, history);

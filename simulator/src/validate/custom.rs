@@ -62,7 +62,11 @@ fn check(view: View<'_>, value: &Value, path: &str, depth: usize, out: &mut Vec<
             kind => kind.name(),
         };
         let got = Value::from(type_name(value));
-        out.push(FieldError::type_invalid(path, &got, format!("{path} in body must be of type {wanted}: {got}")));
+        out.push(FieldError::type_invalid(
+            path,
+            &got,
+            format!("{path} in body must be of type {wanted}: {got}"),
+        ));
         return;
     }
     if let (Value::String(text), Some(format)) = (value, node.format)
@@ -83,7 +87,9 @@ fn check(view: View<'_>, value: &Value, path: &str, depth: usize, out: &mut Vec<
             }
             for (name, value) in map {
                 // Metadata has a validation of its own.
-                if let Some(inner) = view.property(name).or_else(|| view.additional()).filter(|v| v.node().name.is_none()) {
+                if let Some(inner) =
+                    view.property(name).or_else(|| view.additional()).filter(|v| v.node().name.is_none())
+                {
                     check(inner, value, &join(path, name), depth + 1, out);
                 }
             }
@@ -116,7 +122,14 @@ fn duplicates(list_type: &ListType, items: &[Value], path: &str, out: &mut Vec<F
     }
 }
 
-fn check_rules(view: View<'_>, rules: &Rules, value: &Value, path: &str, depth: usize, out: &mut Vec<FieldError>) {
+fn check_rules(
+    view: View<'_>,
+    rules: &Rules,
+    value: &Value,
+    path: &str,
+    depth: usize,
+    out: &mut Vec<FieldError>,
+) {
     if !rules.allowed.is_empty() && !rules.allowed.contains(value) {
         let texts: Vec<String> = rules
             .allowed
@@ -130,12 +143,20 @@ fn check_rules(view: View<'_>, rules: &Rules, value: &Value, path: &str, depth: 
     if let (Value::String(text), Some(pattern)) = (value, &rules.pattern)
         && !pattern.is_match(text)
     {
-        out.push(FieldError::invalid(path, value, format!("{path} in body should match '{}'", pattern.as_str())));
+        out.push(FieldError::invalid(
+            path,
+            value,
+            format!("{path} in body should match '{}'", pattern.as_str()),
+        ));
     }
     if let (Value::Array(items), true) = (value, rules.unique_items) {
         let unique: BTreeSet<String> = items.iter().map(Value::to_string).collect();
         if unique.len() != items.len() {
-            out.push(FieldError::invalid(path, value, format!("{path} in body shouldn't contain duplicates")));
+            out.push(FieldError::invalid(
+                path,
+                value,
+                format!("{path} in body shouldn't contain duplicates"),
+            ));
         }
     }
     for combinator in &rules.combinators {
@@ -161,9 +182,13 @@ fn check_rules(view: View<'_>, rules: &Rules, value: &Value, path: &str, depth: 
             Combinator::OneOf(branches) => match count(branches) {
                 1 => continue,
                 0 => format!("{name:?} must validate one and only one schema (oneOf). Found none valid"),
-                many => format!("{name:?} must validate one and only one schema (oneOf). Found {many} valid alternatives"),
+                many => format!(
+                    "{name:?} must validate one and only one schema (oneOf). Found {many} valid alternatives"
+                ),
             },
-            Combinator::Not(id) if count(&[*id]) == 1 => format!("{name:?} must not validate the schema (not)"),
+            Combinator::Not(id) if count(&[*id]) == 1 => {
+                format!("{name:?} must not validate the schema (not)")
+            }
             _ => continue,
         };
         out.push(FieldError::invalid_text(path, "", problem));
@@ -236,13 +261,17 @@ fn format_fits(format: Format, text: &str) -> bool {
         Format::DateTime => text.parse::<jiff::Timestamp>().is_ok(),
         Format::Date => text.parse::<jiff::civil::Date>().is_ok(),
         Format::Duration => go_duration(text),
-        Format::Uri => text.split_once(':').is_some_and(|(scheme, rest)| {
-            scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-                && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(&c))
-                && !rest.is_empty()
-                && !text.contains(char::is_whitespace)
-        }) || text.starts_with('/'),
-        Format::Email => text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty()),
+        Format::Uri => {
+            text.split_once(':').is_some_and(|(scheme, rest)| {
+                scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+                    && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(&c))
+                    && !rest.is_empty()
+                    && !text.contains(char::is_whitespace)
+            }) || text.starts_with('/')
+        }
+        Format::Email => {
+            text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())
+        }
         Format::Ipv4 => text.parse::<std::net::Ipv4Addr>().is_ok(),
         Format::Ipv6 => text.parse::<std::net::Ipv6Addr>().is_ok(),
         Format::Cidr => text.split_once('/').is_some_and(|(address, length)| {
@@ -280,7 +309,9 @@ fn go_duration(text: &str) -> bool {
             return false;
         }
         rest = &rest[end..];
-        let Some(unit) = ["ns", "us", "µs", "μs", "ms", "s", "m", "h"].iter().find(|unit| rest.starts_with(**unit)) else {
+        let Some(unit) =
+            ["ns", "us", "µs", "μs", "ms", "s", "m", "h"].iter().find(|unit| rest.starts_with(**unit))
+        else {
             return false;
         };
         rest = &rest[unit.len()..];
@@ -294,7 +325,15 @@ struct Cel {
 }
 
 impl Cel {
-    fn run(&self, view: View<'_>, value: &Value, old: Option<&Value>, path: &str, depth: usize, out: &mut Vec<FieldError>) {
+    fn run(
+        &self,
+        view: View<'_>,
+        value: &Value,
+        old: Option<&Value>,
+        path: &str,
+        depth: usize,
+        out: &mut Vec<FieldError>,
+    ) {
         let node = view.node();
         if depth > MAX_DEPTH || (value.is_null() && node.nullable) {
             return;
@@ -318,8 +357,17 @@ impl Cel {
         match value {
             Value::Object(map) => {
                 for (name, value) in map {
-                    if let Some(inner) = view.property(name).or_else(|| view.additional()).filter(|v| v.node().name.is_none()) {
-                        self.run(inner, value, old.and_then(|old| old.get(name)), &join(path, name), depth + 1, out);
+                    if let Some(inner) =
+                        view.property(name).or_else(|| view.additional()).filter(|v| v.node().name.is_none())
+                    {
+                        self.run(
+                            inner,
+                            value,
+                            old.and_then(|old| old.get(name)),
+                            &join(path, name),
+                            depth + 1,
+                            out,
+                        );
                     }
                 }
             }
@@ -372,21 +420,63 @@ mod tests {
         for (spec, want) in [
             (json!({"must": "x"}), vec![]),
             (json!({}), vec!["spec.must: Required value"]),
-            (json!({"must": 1}), vec!["spec.must: Invalid value: \"integer\": spec.must in body must be of type string: \"integer\""]),
-            (json!({"must": null}), vec!["spec.must: Invalid value: \"null\": spec.must in body must be of type string: \"null\""]),
-            (json!({"must": "x", "interval": "x"}), vec!["spec.interval: Invalid value: \"x\": spec.interval in body should match '^[0-9]+s$'"]),
-            (json!({"must": "x", "mode": "z"}), vec!["spec.mode: Unsupported value: \"z\": supported values: \"a\", \"b\""]),
-            (json!({"must": "x", "short": "1234"}), vec!["spec.short: Too long: may not be more than 3 bytes"]),
-            (json!({"must": "x", "short": ""}), vec!["spec.short: Invalid value: \"\": spec.short in body should be at least 1 chars long"]),
-            (json!({"must": "x", "max": 101}), vec!["spec.max: Invalid value: 101: spec.max in body should be less than or equal to 100"]),
-            (json!({"must": "x", "some": [{"k": "a"}, {"k": "a"}]}), vec!["spec.some[1]: Duplicate value: {\"k\":\"a\"}"]),
-            (json!({"must": "x", "some": [{}, {"k": "b"}, {"k": "c"}]}), vec!["spec.some: Too many: 3: must have at most 2 items"]),
-            (json!({"must": "x", "either": 1.5}), vec!["spec.either: Invalid value: \"number\": spec.either in body must be of type integer,string: \"number\""]),
-            (json!({"must": "x", "one": {}}), vec!["spec.one: Invalid value: \"\": \"spec.one\" must validate one and only one schema (oneOf). Found none valid"]),
+            (
+                json!({"must": 1}),
+                vec![
+                    "spec.must: Invalid value: \"integer\": spec.must in body must be of type string: \"integer\"",
+                ],
+            ),
+            (
+                json!({"must": null}),
+                vec![
+                    "spec.must: Invalid value: \"null\": spec.must in body must be of type string: \"null\"",
+                ],
+            ),
+            (
+                json!({"must": "x", "interval": "x"}),
+                vec!["spec.interval: Invalid value: \"x\": spec.interval in body should match '^[0-9]+s$'"],
+            ),
+            (
+                json!({"must": "x", "mode": "z"}),
+                vec!["spec.mode: Unsupported value: \"z\": supported values: \"a\", \"b\""],
+            ),
+            (
+                json!({"must": "x", "short": "1234"}),
+                vec!["spec.short: Too long: may not be more than 3 bytes"],
+            ),
+            (
+                json!({"must": "x", "short": ""}),
+                vec!["spec.short: Invalid value: \"\": spec.short in body should be at least 1 chars long"],
+            ),
+            (
+                json!({"must": "x", "max": 101}),
+                vec!["spec.max: Invalid value: 101: spec.max in body should be less than or equal to 100"],
+            ),
+            (
+                json!({"must": "x", "some": [{"k": "a"}, {"k": "a"}]}),
+                vec!["spec.some[1]: Duplicate value: {\"k\":\"a\"}"],
+            ),
+            (
+                json!({"must": "x", "some": [{}, {"k": "b"}, {"k": "c"}]}),
+                vec!["spec.some: Too many: 3: must have at most 2 items"],
+            ),
+            (
+                json!({"must": "x", "either": 1.5}),
+                vec![
+                    "spec.either: Invalid value: \"number\": spec.either in body must be of type integer,string: \"number\"",
+                ],
+            ),
+            (
+                json!({"must": "x", "one": {}}),
+                vec![
+                    "spec.one: Invalid value: \"\": \"spec.one\" must validate one and only one schema (oneOf). Found none valid",
+                ],
+            ),
             (json!({"must": "x", "min": 3, "max": 2}), vec!["spec: Invalid value: min must not exceed max"]),
             (json!({"must": "x", "min": 95}), vec!["spec: Invalid value: min is 95"]),
         ] {
-            let got: Vec<String> = custom(&schema, &json!({"spec": spec}), None).iter().map(ToString::to_string).collect();
+            let got: Vec<String> =
+                custom(&schema, &json!({"spec": spec}), None).iter().map(ToString::to_string).collect();
             assert_eq!(got, want, "{spec}");
         }
         assert_eq!(custom(&schema, &json!({}), None)[0].to_string(), "spec: Required value");
@@ -401,7 +491,12 @@ mod tests {
         assert_eq!(custom(&schema, &same, Some(&old)), []);
         let new = object("b", json!([{"k": "2", "v": "z"}]));
         let got: Vec<String> = custom(&schema, &new, Some(&old)).iter().map(ToString::to_string).collect();
-        assert_eq!(got, ["spec.mode: Invalid value: \"b\": mode is immutable",
-                         "spec.some[0].v: Invalid value: \"z\": failed rule: self == oldSelf"]);
+        assert_eq!(
+            got,
+            [
+                "spec.mode: Invalid value: \"b\": mode is immutable",
+                "spec.some[0].v: Invalid value: \"z\": failed rule: self == oldSelf"
+            ]
+        );
     }
 }

@@ -59,7 +59,13 @@ struct Walk {
 
 impl Walk {
     /// A value of a built-in kind.
-    fn value(&mut self, view: View<'_>, value: &mut Value, place: &Place<'_>, depth: usize) -> Result<(), DecodeError> {
+    fn value(
+        &mut self,
+        view: View<'_>,
+        value: &mut Value,
+        place: &Place<'_>,
+        depth: usize,
+    ) -> Result<(), DecodeError> {
         if depth > MAX_DEPTH {
             return Err(DecodeError("exceeded max depth".into()));
         }
@@ -118,7 +124,9 @@ impl Walk {
                 }
                 Err(DecodeError(format!(
                     "json: cannot unmarshal number {number} into Go struct field {}.{} of type {}",
-                    place.owner, place.fields, go_type(view)
+                    place.owner,
+                    place.fields,
+                    go_type(view)
                 )))
             }
             (Kind::Number, Value::Number(_)) | (Kind::Boolean, Value::Bool(_)) => Ok(()),
@@ -129,7 +137,8 @@ impl Walk {
                     Value::String(text) => text.trim().to_owned(),
                     other => other.to_string(),
                 };
-                *value = quantity::canonical(&text).ok_or_else(|| DecodeError(quantity::MESSAGE.into()))?.into();
+                *value =
+                    quantity::canonical(&text).ok_or_else(|| DecodeError(quantity::MESSAGE.into()))?.into();
                 Ok(())
             }
             (_, value) => mismatch(value),
@@ -168,7 +177,13 @@ impl Walk {
     }
 
     /// A value of a custom kind: drops what its schema does not declare.
-    fn prune(&mut self, view: View<'_>, value: &mut Value, path: &str, depth: usize) -> Result<(), DecodeError> {
+    fn prune(
+        &mut self,
+        view: View<'_>,
+        value: &mut Value,
+        path: &str,
+        depth: usize,
+    ) -> Result<(), DecodeError> {
         if depth > MAX_DEPTH {
             return Err(DecodeError("exceeded max depth".into()));
         }
@@ -292,13 +307,33 @@ fn is_zero(value: &Value) -> bool {
 /// the names of the plain ones among numbers and booleans (in statuses all are), and of the pointers among texts.
 fn omitted(owner: &str, name: &str, property: View<'_>, value: &Value) -> bool {
     const PLAIN: [&str; 18] = [
-        "minReadySeconds", "hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "readOnly",
-        "initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold", "hostPort",
-        "nodePort", "publishNotReadyAddresses", "paused", "healthCheckNodePort",
+        "minReadySeconds",
+        "hostNetwork",
+        "hostPID",
+        "hostIPC",
+        "stdin",
+        "stdinOnce",
+        "tty",
+        "readOnly",
+        "initialDelaySeconds",
+        "timeoutSeconds",
+        "periodSeconds",
+        "successThreshold",
+        "failureThreshold",
+        "hostPort",
+        "nodePort",
+        "publishNotReadyAddresses",
+        "paused",
+        "healthCheckNodePort",
     ];
     const POINTERS: [&str; 7] = [
-        "storageClassName", "ingressClassName", "volumeAttributesClassName", "runtimeClassName", "appProtocol",
-        "loadBalancerClass", "service",
+        "storageClassName",
+        "ingressClassName",
+        "volumeAttributesClassName",
+        "runtimeClassName",
+        "appProtocol",
+        "loadBalancerClass",
+        "service",
     ];
     let plain = owner.ends_with("Status") || owner == "ObjectMeta" || PLAIN.contains(&name);
     match property.node().kind {
@@ -363,7 +398,9 @@ fn base64_check(text: &str) -> Result<(), DecodeError> {
 
 fn time(text: &str, micro: bool) -> Result<String, DecodeError> {
     let at: jiff::Timestamp = text.parse().map_err(|_| {
-        DecodeError(format!("parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""))
+        DecodeError(format!(
+            "parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""
+        ))
     })?;
     let format = if micro { "%Y-%m-%dT%H:%M:%S.%6fZ" } else { "%Y-%m-%dT%H:%M:%SZ" };
     Ok(at.strftime(format).to_string())
@@ -383,16 +420,37 @@ mod tests {
     #[test]
     fn wrong_types_are_refused_in_gos_words() {
         for (group, kind, object, want) in [
-            ("", "ConfigMap", json!({"data": {"a": 1}}),
-             "json: cannot unmarshal number into Go struct field ConfigMap.data of type string"),
-            ("apps", "Deployment", json!({"spec": {"replicas": "2"}}),
-             "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32"),
-            ("", "Pod", json!({"spec": {"containers": [{"image": 1}]}}),
-             "json: cannot unmarshal number into Go struct field Container.spec.containers.image of type string"),
-            ("", "Pod", json!({"spec": {"containers": {}}}),
-             "json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container"),
+            (
+                "",
+                "ConfigMap",
+                json!({"data": {"a": 1}}),
+                "json: cannot unmarshal number into Go struct field ConfigMap.data of type string",
+            ),
+            (
+                "apps",
+                "Deployment",
+                json!({"spec": {"replicas": "2"}}),
+                "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32",
+            ),
+            (
+                "",
+                "Pod",
+                json!({"spec": {"containers": [{"image": 1}]}}),
+                "json: cannot unmarshal number into Go struct field Container.spec.containers.image of type string",
+            ),
+            (
+                "",
+                "Pod",
+                json!({"spec": {"containers": {}}}),
+                "json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container",
+            ),
             ("", "Secret", json!({"data": {"a": "!!"}}), "illegal base64 data at input byte 0"),
-            ("", "Pod", json!({"spec": {"containers": [{"resources": {"limits": {"cpu": "lots"}}}]}}), quantity::MESSAGE),
+            (
+                "",
+                "Pod",
+                json!({"spec": {"containers": [{"resources": {"limits": {"cpu": "lots"}}}]}}),
+                quantity::MESSAGE,
+            ),
         ] {
             assert_eq!(run(group, kind, object).unwrap_err(), want);
         }
@@ -414,13 +472,16 @@ mod tests {
                 {"name": "c", "args": [], "workingDir": "", "resources": {"limits": {"cpu": 1, "memory": "1024Mi"}},
                  "ports": [{"containerPort": 80}], "env": [{"name": "E", "value": ""}]}],
                 "volumes": [{"name": "v", "emptyDir": {}}]}}}})).unwrap();
-        assert_eq!(object, json!({
+        assert_eq!(
+            object,
+            json!({
             "metadata": {"name": "a"},
             "spec": {"replicas": 0, "selector": {}, "strategy": {}, "template": {"metadata": {}, "spec": {"containers": [
                 {"name": "c", "resources": {"limits": {"cpu": "1", "memory": "1Gi"}},
                  "ports": [{"containerPort": 80, "protocol": "TCP"}], "env": [{"name": "E"}]}],
                 "volumes": [{"name": "v", "emptyDir": {}}]}}},
-            "status": {}}));
+            "status": {}})
+        );
     }
 
     #[test]
@@ -436,11 +497,17 @@ mod tests {
             }}}})).unwrap();
         for (object, want, unknown) in [
             (json!({}), json!({"spec": {"a": "x", "n": "y"}}), vec![]),
-            (json!({"metadata": {"name": "n", "bad": 1}, "spec": {"a": null, "n": null, "u": 1,
+            (
+                json!({"metadata": {"name": "n", "bad": 1}, "spec": {"a": null, "n": null, "u": 1,
                     "free": {"q": {"z": 1}, "in": {"gone": 1}}, "list": [{}], "map": {"k": {}}}}),
-             json!({"metadata": {"name": "n"}, "spec": {"a": "x", "n": null, "free": {"q": {"z": 1}, "in": {"b": 2}},
+                json!({"metadata": {"name": "n"}, "spec": {"a": "x", "n": null, "free": {"q": {"z": 1}, "in": {"b": 2}},
                     "list": [{"d": 1}], "map": {"k": {"e": 3}}}}),
-             vec!["unknown field \"metadata.bad\"", "unknown field \"spec.free.in.gone\"", "unknown field \"spec.u\""]),
+                vec![
+                    "unknown field \"metadata.bad\"",
+                    "unknown field \"spec.free.in.gone\"",
+                    "unknown field \"spec.u\"",
+                ],
+            ),
         ] {
             let mut object = object;
             let mut got = decode(&schema, &mut object).unwrap();

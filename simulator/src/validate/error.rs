@@ -57,7 +57,8 @@ impl FieldError {
     /// A value that is not one of a list.
     pub(crate) fn not_supported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
         let supported: Vec<String> = supported.iter().map(|one| format!("{one:?}")).collect();
-        let message = format!("Unsupported value: {}: supported values: {}", show(value), supported.join(", "));
+        let message =
+            format!("Unsupported value: {}: supported values: {}", show(value), supported.join(", "));
         Self::new(field, "FieldValueNotSupported", message)
     }
 

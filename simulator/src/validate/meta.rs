@@ -20,12 +20,18 @@ pub(crate) fn metadata(
     if let Some(prefix) = meta["generateName"].as_str().filter(|prefix| !prefix.is_empty()) {
         // A prefix may end in what a name may not.
         let probe = format!("{}a", prefix.trim_end_matches('-'));
-        out.extend(name_rule(&probe).into_iter().map(|why| FieldError::invalid_text("metadata.generateName", prefix, why)));
+        out.extend(
+            name_rule(&probe)
+                .into_iter()
+                .map(|why| FieldError::invalid_text("metadata.generateName", prefix, why)),
+        );
     }
     if name.is_empty() {
         out.push(FieldError::required("metadata.name", "name or generateName is required"));
     } else if old.is_none() {
-        out.extend(name_rule(name).into_iter().map(|why| FieldError::invalid_text("metadata.name", name, why)));
+        out.extend(
+            name_rule(name).into_iter().map(|why| FieldError::invalid_text("metadata.name", name, why)),
+        );
     }
     let namespace = meta["namespace"].as_str().unwrap_or_default();
     if namespaced {
@@ -33,7 +39,9 @@ pub(crate) fn metadata(
             out.push(FieldError::required("metadata.namespace", ""));
         } else {
             out.extend(
-                names::label(namespace).into_iter().map(|why| FieldError::invalid_text("metadata.namespace", namespace, why)),
+                names::label(namespace)
+                    .into_iter()
+                    .map(|why| FieldError::invalid_text("metadata.namespace", namespace, why)),
             );
         }
     } else if !namespace.is_empty() {
@@ -59,7 +67,9 @@ pub(super) fn labels(labels: &Value, path: &str) -> Vec<FieldError> {
     for (key, value) in labels.as_object().into_iter().flatten() {
         let value = value.as_str().unwrap_or_default();
         out.extend(names::qualified(key).into_iter().map(|why| FieldError::invalid_text(path, key, why)));
-        out.extend(names::label_value(value).into_iter().map(|why| FieldError::invalid_text(path, value, why)));
+        out.extend(
+            names::label_value(value).into_iter().map(|why| FieldError::invalid_text(path, value, why)),
+        );
     }
     out
 }
@@ -111,14 +121,22 @@ fn owners(owners: &Value) -> Vec<FieldError> {
 /// What a client may not change. An absent value was filled in by the server before.
 fn identity(new: &Value, old: &Value) -> Vec<FieldError> {
     let mut out = Vec::new();
-    for field in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+    for field in
+        ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"]
+    {
         if new[field] != old[field] {
             out.push(FieldError::invalid(format!("metadata.{field}"), &new[field], "field is immutable"));
         }
     }
     if !old["deletionTimestamp"].is_null() {
         let list = |meta: &Value| -> Vec<String> {
-            meta["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str).map(Into::into).collect()
+            meta["finalizers"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(Into::into)
+                .collect()
         };
         let before = list(old);
         let added: Vec<String> = list(new).into_iter().filter(|one| !before.contains(one)).collect();

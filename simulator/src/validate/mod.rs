@@ -12,7 +12,7 @@ mod names;
 mod quantity;
 
 pub(crate) use custom::custom;
-pub(crate) use decode::{DecodeError, decode};
+pub(crate) use decode::decode;
 pub(crate) use error::FieldError;
 pub(crate) use meta::metadata;
-pub(crate) use names::{is_dns_label, is_dns_subdomain, is_label_value, is_qualified_name, label, subdomain};
+pub(crate) use names::{config_key, is_dns_subdomain, label, label_1035, subdomain};

@@ -23,21 +23,6 @@ pub(crate) fn is_dns_subdomain(text: &str) -> bool {
     subdomain(text).is_empty()
 }
 
-/// Whether the text is an RFC 1123 label of at most 63 bytes.
-pub(crate) fn is_dns_label(text: &str) -> bool {
-    label(text).is_empty()
-}
-
-/// Whether the text is a label's value.
-pub(crate) fn is_label_value(text: &str) -> bool {
-    label_value(text).is_empty()
-}
-
-/// Whether the text is a qualified name: a label's or annotation's key.
-pub(crate) fn is_qualified_name(text: &str) -> bool {
-    qualified(text).is_empty()
-}
-
 /// What is wrong with a subdomain.
 pub(crate) fn subdomain(text: &str) -> Vec<String> {
     let good = text.split('.').all(|part| word(part, is_lower));
@@ -50,7 +35,7 @@ pub(crate) fn label(text: &str) -> Vec<String> {
 }
 
 /// What is wrong with an RFC 1035 label, as Services are named.
-pub(super) fn label_1035(text: &str) -> Vec<String> {
+pub(crate) fn label_1035(text: &str) -> Vec<String> {
     let good = word(text, is_lower) && text.starts_with(|c: char| c.is_ascii_lowercase());
     problems(text, 63, good, LABEL_1035)
 }
@@ -91,7 +76,7 @@ pub(super) fn qualified(text: &str) -> Vec<String> {
 }
 
 /// What is wrong with a key of a ConfigMap or Secret.
-pub(super) fn config_key(text: &str) -> Vec<String> {
+pub(crate) fn config_key(text: &str) -> Vec<String> {
     let good = !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._".contains(&c));
     let mut out = problems(text, 253, good, CONFIG_KEY);
     if text == "." || text == ".." {
@@ -137,10 +122,18 @@ mod tests {
     #[test]
     fn grammars() {
         for (check, good, bad) in [
-            (is_dns_subdomain as fn(&str) -> bool, &["a", "a-b.c", "1"][..], &["", "A", "a_b", "-a", "a-", "a..b", "é"][..]),
-            (is_dns_label, &["a", "a-1"], &["", "a.b", "A"]),
-            (is_label_value, &["", "A_b.c-1"], &["-a", "a-", "a b"]),
-            (is_qualified_name, &["a", "x.io/A_b", "A"], &["", "/a", "a/", "a/b/c", "X.io/a", "-a"]),
+            (
+                is_dns_subdomain as fn(&str) -> bool,
+                &["a", "a-b.c", "1"][..],
+                &["", "A", "a_b", "-a", "a-", "a..b", "é"][..],
+            ),
+            (|text| label(text).is_empty(), &["a", "a-1"], &["", "a.b", "A"]),
+            (|text| label_value(text).is_empty(), &["", "A_b.c-1"], &["-a", "a-", "a b"]),
+            (
+                |text| qualified(text).is_empty(),
+                &["a", "x.io/A_b", "A"],
+                &["", "/a", "a/", "a/b/c", "X.io/a", "-a"],
+            ),
         ] {
             good.iter().for_each(|text| assert!(check(text), "{text:?}"));
             bad.iter().for_each(|text| assert!(!check(text), "{text:?}"));

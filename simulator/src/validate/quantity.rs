@@ -5,9 +5,8 @@ pub(super) const MESSAGE: &str =
     "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 
 const BINARY: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-const DECIMAL: [(&str, i32); 10] = [
-    ("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18),
-];
+const DECIMAL: [(&str, i32); 10] =
+    [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
 const NANO: i128 = 1_000_000_000;
 
 /// The canonical text of a quantity: no fraction, the largest suffix that allows that; `None` where it is no quantity.
@@ -61,7 +60,11 @@ pub(super) fn canonical(text: &str) -> Option<String> {
         at += 1;
     }
     let (suffix, power) = DECIMAL[at];
-    Some(if exponent.is_some() && power != 0 { format!("{value}e{power}") } else { format!("{value}{suffix}") })
+    Some(if exponent.is_some() && power != 0 {
+        format!("{value}e{power}")
+    } else {
+        format!("{value}{suffix}")
+    })
 }
 
 /// The number in billionths, rounded away from zero; `None` where that does not fit.
@@ -89,11 +92,30 @@ mod tests {
     #[test]
     fn quantities_are_written_canonically() {
         for (text, want) in [
-            ("1", Some("1")), ("1000m", Some("1")), ("0.5", Some("500m")), ("1.5", Some("1500m")), ("1500m", Some("1500m")),
-            ("1000", Some("1k")), ("1024", Some("1024")), ("1024Mi", Some("1Gi")), ("1.5Gi", Some("1536Mi")),
-            ("2000Mi", Some("2000Mi")), ("0.5Mi", Some("512Ki")), ("100M", Some("100M")), ("1e3", Some("1e3")),
-            ("0", Some("0")), ("-5m", Some("-5m")), ("+1", Some("1")), ("0.1n", Some("1n")), ("010", Some("10")),
-            ("", None), ("x", None), ("1.2.3", None), ("1mi", None), ("1e", None), ("1 ", None),
+            ("1", Some("1")),
+            ("1000m", Some("1")),
+            ("0.5", Some("500m")),
+            ("1.5", Some("1500m")),
+            ("1500m", Some("1500m")),
+            ("1000", Some("1k")),
+            ("1024", Some("1024")),
+            ("1024Mi", Some("1Gi")),
+            ("1.5Gi", Some("1536Mi")),
+            ("2000Mi", Some("2000Mi")),
+            ("0.5Mi", Some("512Ki")),
+            ("100M", Some("100M")),
+            ("1e3", Some("1e3")),
+            ("0", Some("0")),
+            ("-5m", Some("-5m")),
+            ("+1", Some("1")),
+            ("0.1n", Some("1n")),
+            ("010", Some("10")),
+            ("", None),
+            ("x", None),
+            ("1.2.3", None),
+            ("1mi", None),
+            ("1e", None),
+            ("1 ", None),
         ] {
             assert_eq!(canonical(text).as_deref(), want, "{text:?}");
         }
