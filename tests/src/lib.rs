@@ -1,1 +1,1 @@
-//! Whole-system tests of Sluice, each against every API server it supports.
+//! Whole-system tests of Sluice. The first ones are `cli/tests` (the demo as a user runs it) and `simulator/tests`.
