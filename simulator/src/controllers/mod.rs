@@ -11,11 +11,12 @@ mod workload;
 
 use std::sync::Arc;
 
+use indexmap::IndexSet;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
-use crate::storage::{Change, CollectionId, Key, Stored};
+use crate::storage::{Change, CollectionId, Key, Owner, Stored};
 
 /// Something to look at.
 #[derive(Debug)]
@@ -29,15 +30,17 @@ pub(crate) async fn run(api: Arc<Api>, end: CancellationToken) {
     let (sender, mut receiver) = mpsc::unbounded_channel::<Work>();
     let observer = sender.clone();
     api.store.observe(move |event| {
-        let work = match event.change {
-            Change::Deleted => Work::Deleted(event.object.clone()),
-            _ if is_watched(&event.object.collection) || event.object.deleting => {
-                Work::Changed(event.object.collection.clone(), event.object.key.clone())
-            }
-            _ => return,
-        };
         // The receiver is gone only when the server ends.
-        let _ = observer.send(work);
+        let object = &event.object;
+        if event.change == Change::Deleted {
+            let _ = observer.send(Work::Deleted(object.clone()));
+        } else if is_watched(&object.collection) || object.deleting {
+            let _ = observer.send(Work::Changed(object.collection.clone(), object.key.clone()));
+        }
+        // An owner counts what it has.
+        if let Some((collection, key)) = object.controller().and_then(|owner| owner_of(object, owner)) {
+            let _ = observer.send(Work::Changed(collection, key));
+        }
     });
     // What was there before the observer.
     for collection in watched() {
@@ -46,16 +49,35 @@ pub(crate) async fn run(api: Arc<Api>, end: CancellationToken) {
             let _ = sender.send(Work::Changed(collection.clone(), object.key.clone()));
         }
     }
+    // A key that changed many times is looked at once: controllers read the present state.
+    let mut changed = IndexSet::new();
     loop {
-        let work = tokio::select! {
-            () = end.cancelled() => return,
-            work = receiver.recv() => work,
+        let received = match (receiver.try_recv(), changed.is_empty()) {
+            (Ok(work), _) => Some(work),
+            (Err(_), false) => None,
+            (Err(_), true) => tokio::select! {
+                () = end.cancelled() => return,
+                work = receiver.recv() => match work {
+                    None => return,
+                    some => some,
+                },
+            },
         };
+        let work = match received {
+            Some(Work::Changed(collection, key)) => {
+                changed.insert((collection, key));
+                continue;
+            }
+            Some(deleted) => Some(deleted),
+            None => changed.shift_remove_index(0).map(|(collection, key)| Work::Changed(collection, key)),
+        };
+        if end.is_cancelled() {
+            return;
+        }
         match work {
-            None => return,
+            None => {}
             Some(Work::Deleted(object)) => {
                 garbage::deleted(&api, &object);
-                workload::deleted(&api, &object);
                 let namespace = Key::new("", &object.key.namespace);
                 if let Some(namespace) = api.store.get(&CollectionId::new("", "namespaces"), &namespace) {
                     namespace::changed(&api, &namespace);
@@ -98,6 +120,18 @@ const WATCHED: &[(&str, &str)] = &[
 
 fn watched() -> impl Iterator<Item = CollectionId> {
     WATCHED.iter().map(|(group, resource)| CollectionId::new(group, resource))
+}
+
+/// Where the owner of an object lies, if it has a controller here.
+fn owner_of(object: &Stored, owner: &Owner) -> Option<(CollectionId, Key)> {
+    let plural = match owner.kind.as_str() {
+        "DaemonSet" => "daemonsets",
+        "Deployment" => "deployments",
+        "ReplicaSet" => "replicasets",
+        "StatefulSet" => "statefulsets",
+        _ => return None,
+    };
+    Some((CollectionId::new("apps", plural), Key::new(&object.key.namespace, &owner.name)))
 }
 
 fn is_watched(collection: &CollectionId) -> bool {

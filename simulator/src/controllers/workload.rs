@@ -63,16 +63,10 @@ pub(super) fn changed(api: &Arc<Api>, object: &Arc<Stored>) -> Option<Duration> 
     None
 }
 
-/// A workload looks again at what is left when something of it is gone.
-pub(super) fn deleted(api: &Arc<Api>, object: &Stored) {
-    if let Some(owner) = object.controller().and_then(|owner| api.store.by_uid(&owner.uid))
-        && !owner.deleting
-    {
-        changed(api, &owner);
-    }
-}
-
 fn deployment(api: &Arc<Api>, object: &Stored) {
+    if object.deleting {
+        return;
+    }
     let value = object.value();
     let spec = &value["spec"];
     let wanted = spec["replicas"].as_i64().unwrap_or(1);
@@ -170,6 +164,9 @@ fn deployment(api: &Arc<Api>, object: &Stored) {
 }
 
 fn replica_set(api: &Arc<Api>, object: &Stored) {
+    if object.deleting {
+        return;
+    }
     let value = object.value();
     let wanted = usize::try_from(value["spec"]["replicas"].as_i64().unwrap_or(1)).unwrap_or(0);
     let mut pods = owned(api, object, "pods");
@@ -198,13 +195,6 @@ fn replica_set(api: &Arc<Api>, object: &Stored) {
         "availableReplicas": number(ready), "observedGeneration": value["metadata"]["generation"],
     });
     patch(api, object, "status", json!({"status": status}));
-    // The Deployment counts what its sets have.
-    if let Some(owner) = object.controller().and_then(|owner| api.store.by_uid(&owner.uid))
-        && owner.collection.is("apps", "deployments")
-        && !owner.deleting
-    {
-        deployment(api, &owner);
-    }
 }
 
 fn pod(api: &Arc<Api>, object: &Stored) -> Option<Duration> {
@@ -275,7 +265,6 @@ fn pod(api: &Arc<Api>, object: &Stored) -> Option<Duration> {
         "podIP": address, "podIPs": [{"ip": address}], "hostIP": "127.0.0.1", "startTime": value["metadata"]["creationTimestamp"],
     });
     patch(api, object, "status", json!({"status": status}));
-    deleted(api, object); // the owner counts its pods
     wait
 }
 
