@@ -473,3 +473,79 @@ fn conflict_error(mut conflicts: Vec<(String, String)>) -> ApplyError {
         conflicts.into_iter().map(|(manager, path)| (format!("conflict with {manager}"), path)).collect();
     ApplyError::Conflicts { message, causes }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manager<'a>(name: &'a str, now: &'a str, reset: &'a Set) -> Manager<'a> {
+        Manager { name, api_version: "apps/v1", subresource: "", now, reset }
+    }
+
+    fn deployment(spec: Value) -> Value {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a", "namespace": "n"}, "spec": spec})
+    }
+
+    fn owned(object: &Value, name: &str) -> Value {
+        let entries = object["metadata"]["managedFields"].as_array().unwrap();
+        entries
+            .iter()
+            .find(|entry| entry["manager"] == name)
+            .map_or(Value::Null, |entry| entry["fieldsV1"].clone())
+    }
+
+    #[test]
+    fn fields_that_are_applied_no_more_go_unless_someone_else_owns_them() {
+        let schema = Schema::builtin("apps", "v1", "Deployment");
+        let none = Set::default();
+        let apply = |live: Option<&Value>, spec: Value, who: &str| {
+            super::apply(schema.as_ref(), live, &deployment(spec), &manager(who, "t1", &none), false).unwrap()
+        };
+        let first = apply(None, json!({"replicas": 1, "paused": true, "minReadySeconds": 3}), "one");
+        let both = apply(Some(&first), json!({"replicas": 1}), "two");
+        let rest = apply(Some(&both), json!({"paused": true}), "one");
+        assert_eq!(rest["spec"], json!({"paused": true, "replicas": 1}));
+        assert_eq!(owned(&rest, "one"), json!({"f:spec": {"f:paused": {}}}));
+        assert_eq!(owned(&rest, "two"), json!({"f:spec": {"f:replicas": {}}}));
+    }
+
+    #[test]
+    fn conflicts_name_manager_version_and_field_until_forced() {
+        let schema = Schema::builtin("apps", "v1", "Deployment");
+        let none = Set::default();
+        let mut live = deployment(json!({"replicas": 3}));
+        update(schema.as_ref(), None, &mut live, &manager("kubectl-client-side-apply", "t0", &none));
+        let applied = deployment(json!({"replicas": 5}));
+        let refused =
+            apply(schema.as_ref(), Some(&live), &applied, &manager("me", "t1", &none), false).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "Apply failed with 1 conflict: conflict with \"kubectl-client-side-apply\" using apps/v1: .spec.replicas"
+        );
+        let taken = apply(schema.as_ref(), Some(&live), &applied, &manager("me", "t1", &none), true).unwrap();
+        assert_eq!(taken["spec"]["replicas"], 5);
+        assert_eq!(owned(&taken, "kubectl-client-side-apply"), Value::Null);
+        let again =
+            apply(schema.as_ref(), Some(&taken), &applied, &manager("me", "t2", &none), false).unwrap();
+        assert_eq!(again, taken, "an unchanged apply keeps even its time");
+    }
+
+    #[test]
+    fn unknown_fields_and_duplicates_are_refused() {
+        let schema = Schema::builtin("apps", "v1", "Deployment");
+        let none = Set::default();
+        let ports = json!([{"containerPort": 80}, {"containerPort": 80, "protocol": "TCP"}]);
+        for (spec, want) in [
+            (json!({"x": 1}), ".spec.x: field not declared in schema"),
+            (
+                json!({"template": {"spec": {"containers": [{"name": "c", "ports": ports}]}}}),
+                ".spec.template.spec.containers[name=\"c\"].ports: duplicate entries for key [containerPort=80,protocol=\"TCP\"]",
+            ),
+        ] {
+            let refused = apply(schema.as_ref(), None, &deployment(spec), &manager("me", "t", &none), false)
+                .unwrap_err();
+            let prefix = "failed to create typed patch object (n/a; apps/v1, Kind=Deployment): ";
+            assert_eq!(refused.to_string(), format!("{prefix}{want}"));
+        }
+    }
+}

@@ -1,8 +1,7 @@
 //! What the server makes of an object before it stores it: decoding, defaults, pruning, validation.
 //!
 //! Pure functions over values. The order of a write is: [`decode`] (types, unknown fields, defaults), then the kind's
-//! own defaults (elsewhere), then [`object`] and for custom kinds [`custom`]; definitions of custom kinds also go
-//! through [`crd`].
+//! own defaults and rules (`api::strategy`), then [`metadata`] and for custom kinds [`custom`].
 
 mod custom;
 mod decode;
