@@ -29,12 +29,6 @@
 //! `storage` knows bytes, revisions and watches; `schema`, `merge` and `validate` are pure functions over values; `api`
 //! holds the semantics of the verbs; `http` holds the wire; `controllers` only use `api`.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the validation of built-in kinds, which uses what is not used yet, is being built"
-)]
-
 mod api;
 mod auth;
 mod controllers;
