@@ -1,0 +1,1 @@
+//! Executes a chart's templates.

@@ -1,0 +1,33 @@
+//! Helm charts, natively: from chart files and values to manifests, as Helm 4 makes them.
+//!
+//! A render is a row of pure steps, each in its module:
+//!
+//! 1. [`chart`]: a folder, an archive or files in memory become a [`Chart`], subcharts included.
+//! 2. [`values`]: `-f` files and `--set` arguments become the user's values; later they are laid over the defaults.
+//! 3. [`dependencies`]: conditions, tags and aliases decide which subcharts take part: the tree of [`Instance`]s.
+//! 4. [`schema`]: the coalesced values are checked against each chart's JSON schema.
+//! 5. [`engine`]: all templates are compiled once and executed with the values: [`Rendered`] files.
+//! 6. [`manifest`]: the files are split into manifests, hooks, CRDs and notes, and put in order.
+//!
+//! [`Renderer`] ties steps 3 to 5 together: load a chart once, compile it once, render it with many values, from any
+//! thread. [`lint`], [`package`] and [`show`] are what the commands of these names need.
+//!
+//! The crate knows nothing of clusters: `lookup` is a trait, empty unless the caller has one. Charts are untrusted:
+//! sizes, depths and loops are bounded, and nothing is read outside of the chart's folder unless allowed.
+
+pub mod capabilities;
+pub mod chart;
+pub mod dependencies;
+pub mod engine;
+pub mod lint;
+pub mod manifest;
+pub mod package;
+pub mod render;
+pub mod schema;
+pub mod show;
+pub mod values;
+
+pub use capabilities::Capabilities;
+pub use chart::{Chart, ChartFile, LoadError, Metadata};
+pub use dependencies::Instance;
+pub use render::{Release, RenderError, RenderOptions, Rendered, RenderedFile, Renderer};

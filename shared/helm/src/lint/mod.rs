@@ -1,0 +1,1 @@
+//! Finds mistakes in a chart, as `helm lint` does.

@@ -1,0 +1,1 @@
+//! Splits rendered files into manifests and hooks, and puts them in order.

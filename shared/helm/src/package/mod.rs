@@ -1,0 +1,1 @@
+//! Packs a chart into a reproducible archive.

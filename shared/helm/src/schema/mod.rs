@@ -1,0 +1,1 @@
+//! Checks values against the charts' JSON schemas.

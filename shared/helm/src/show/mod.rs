@@ -1,0 +1,1 @@
+//! The parts of a chart that `helm show` prints.
