@@ -1,0 +1,5 @@
+//! Text to trees.
+
+/// A compiled template.
+#[derive(Debug)]
+pub struct Template {}
