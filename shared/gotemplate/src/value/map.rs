@@ -11,10 +11,12 @@ use super::{ANY_MAP, MapType, STRING_MAP, Str, Type, Value, bury};
 /// A map. A clone is the same map: what one holder changes, all see. Iteration is in the byte order of the keys, which
 /// is the order of `range`, of printing and of JSON.
 #[derive(Clone)]
-pub struct Map(Rc<Inner>);
+pub struct Map {
+    go_type: &'static MapType,
+    inner: Rc<Inner>,
+}
 
 struct Inner {
-    go_type: &'static MapType,
     nil: bool,
     entries: RefCell<BTreeMap<Str, Value>>,
 }
@@ -33,12 +35,12 @@ impl Map {
 
     /// A map of the type `go_type`, for whose elements the caller answers.
     pub fn typed(go_type: &'static MapType, entries: BTreeMap<Str, Value>) -> Self {
-        Map(Rc::new(Inner { go_type, nil: false, entries: RefCell::new(entries) }))
+        Map { go_type, inner: Rc::new(Inner { nil: false, entries: RefCell::new(entries) }) }
     }
 
     /// A nil map: empty, and `null` in JSON.
     pub fn nil(go_type: &'static MapType) -> Self {
-        Map(Rc::new(Inner { go_type, nil: true, entries: RefCell::default() }))
+        Map { go_type, inner: Rc::new(Inner { nil: true, entries: RefCell::default() }) }
     }
 
     /// A `map[string]string`.
@@ -49,17 +51,17 @@ impl Map {
 
     /// The type.
     pub fn map_type(&self) -> &'static MapType {
-        self.0.go_type
+        self.go_type
     }
 
     /// Whether it is a nil map, which cannot be written to.
     pub fn is_nil(&self) -> bool {
-        self.0.nil
+        self.inner.nil
     }
 
     /// The number of entries.
     pub fn len(&self) -> usize {
-        self.0.entries.borrow().len()
+        self.inner.entries.borrow().len()
     }
 
     /// Whether there is no entry.
@@ -69,60 +71,65 @@ impl Map {
 
     /// The entry of `key`.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<Value> {
-        self.0.entries.borrow().get(key.as_ref()).cloned()
+        self.inner.entries.borrow().get(key.as_ref()).cloned()
     }
 
     /// Whether there is an entry of `key`.
     pub fn contains(&self, key: impl AsRef<[u8]>) -> bool {
-        self.0.entries.borrow().contains_key(key.as_ref())
+        self.inner.entries.borrow().contains_key(key.as_ref())
     }
 
     /// Sets an entry of a map that is being made. A map that a template already holds is changed with
     /// [`crate::Context::set`], which remembers it in case it ends up inside itself.
     pub fn insert(&self, key: impl Into<Str>, value: Value) {
-        let old = self.0.entries.borrow_mut().insert(key.into(), value);
+        let old = self.inner.entries.borrow_mut().insert(key.into(), value);
         drop(old); // after the borrow has ended: to drop a value can drop maps
     }
 
     /// Removes an entry and returns it.
     pub fn remove(&self, key: impl AsRef<[u8]>) -> Option<Value> {
-        self.0.entries.borrow_mut().remove(key.as_ref())
+        self.inner.entries.borrow_mut().remove(key.as_ref())
     }
 
     /// The entries in the byte order of their keys. The map must not be changed while they are borrowed: take
     /// [`Map::snapshot`] where a callee could.
     pub fn entries(&self) -> Ref<'_, BTreeMap<Str, Value>> {
-        self.0.entries.borrow()
+        self.inner.entries.borrow()
     }
 
     /// A copy of the entries, in the byte order of their keys.
     pub fn snapshot(&self) -> Vec<(Str, Value)> {
-        self.0.entries.borrow().iter().map(|(k, v)| (k.clone(), v.clone())).collect()
+        self.inner.entries.borrow().iter().map(|(k, v)| (k.clone(), v.clone())).collect()
     }
 
     /// A shallow copy, as a plain `map[string]interface {}` if the type is a named one over it.
     pub fn copy(&self) -> Map {
-        let go_type = if self.0.go_type.elem == Type::Any { &ANY_MAP } else { self.0.go_type };
-        Map::typed(go_type, self.0.entries.borrow().clone())
+        let go_type = if self.go_type.elem == Type::Any { &ANY_MAP } else { self.go_type };
+        Map::typed(go_type, self.inner.entries.borrow().clone())
+    }
+
+    /// The same map seen as another type, as a conversion in Go: what one view changes, the other sees.
+    pub fn viewed_as(&self, go_type: &'static MapType) -> Map {
+        Map { go_type, inner: Rc::clone(&self.inner) }
     }
 
     /// Whether both are the same map.
     pub fn same(&self, other: &Map) -> bool {
-        Rc::ptr_eq(&self.0, &other.0)
+        Rc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// The address, for `%p`.
     pub(crate) fn address(&self) -> usize {
-        Rc::as_ptr(&self.0).addr()
+        Rc::as_ptr(&self.inner).addr()
     }
 
     pub(crate) fn downgrade(&self) -> WeakMap {
-        WeakMap(Rc::downgrade(&self.0))
+        WeakMap(Rc::downgrade(&self.inner))
     }
 
     /// Takes the entries out if nobody else holds the map.
     pub(super) fn into_entries(self) -> Option<BTreeMap<Str, Value>> {
-        Rc::into_inner(self.0).map(|inner| inner.entries.take())
+        Rc::into_inner(self.inner).map(|inner| inner.entries.take())
     }
 }
 
