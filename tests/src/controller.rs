@@ -1,0 +1,140 @@
+//! A controller as a process, which a test can kill and start again.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use tokio::process::Command;
+
+use crate::ports::free_port;
+use crate::{Cluster, Process, eventually};
+
+/// Which controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// source-controller.
+    Source,
+    /// kustomize-controller.
+    Kustomize,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source-controller",
+            Self::Kustomize => "kustomize-controller",
+        }
+    }
+}
+
+/// A controller with its flags: running, or between two runs. Its ports and its storage stay the same from run to run.
+pub struct Controller {
+    kind: Kind,
+    program: PathBuf,
+    flags: Vec<String>,
+    health: u16,
+    kubeconfig: PathBuf,
+    folder: PathBuf,
+    process: Option<Process>,
+}
+
+impl Controller {
+    /// Starts a controller against a cluster and waits until it says that it is ready. `program` is the test binary
+    /// `controller` (`env!("CARGO_BIN_EXE_controller")`), or any other that takes the controller's name first.
+    ///
+    /// # Errors
+    /// When it does not start, or ends before it is ready.
+    pub async fn start(cluster: &Cluster, program: &str, kind: Kind, flags: &[&str]) -> Result<Self> {
+        let health = free_port()?;
+        let mut all = vec![
+            "--metrics-addr=127.0.0.1:0".to_owned(),
+            format!("--health-addr=127.0.0.1:{health}"),
+            "--log-level=debug".to_owned(),
+        ];
+        if kind == Kind::Source {
+            let storage = cluster.folder().join("artifacts");
+            std::fs::create_dir_all(&storage)?;
+            let port = free_port()?;
+            all.push(format!("--storage-path={}", storage.display()));
+            all.push(format!("--storage-addr=127.0.0.1:{port}"));
+            all.push(format!("--storage-adv-addr=127.0.0.1:{port}"));
+        }
+        all.extend(flags.iter().map(|&flag| flag.to_owned()));
+        let mut controller = Self {
+            kind,
+            program: program.into(),
+            flags: all,
+            health,
+            kubeconfig: cluster.kubeconfig().to_owned(),
+            folder: cluster.folder().to_owned(),
+            process: None,
+        };
+        controller.resume().await?;
+        Ok(controller)
+    }
+
+    /// Starts it again after [`Controller::kill`] or [`Controller::stop`], with the same flags, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not start, or ends before it is ready.
+    pub async fn resume(&mut self) -> Result<()> {
+        self.spawn()?;
+        let url = format!("http://127.0.0.1:{}/readyz", self.health);
+        eventually(&format!("{} to be ready", self.kind.name()), async || {
+            self.check()?;
+            let answer = reqwest::get(&url).await;
+            Ok(answer.is_ok_and(|answer| answer.status().is_success()).then_some(()))
+        })
+        .await
+    }
+
+    /// Starts it again without waiting.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn spawn(&mut self) -> Result<()> {
+        let mut command = Command::new(&self.program);
+        command.arg(self.kind.name()).args(&self.flags).env("KUBECONFIG", &self.kubeconfig);
+        self.process = Some(Process::start(self.kind.name(), command, &self.folder)?);
+        Ok(())
+    }
+
+    /// Fails when it has ended by itself.
+    ///
+    /// # Errors
+    /// As said; the message quotes its log.
+    pub fn check(&self) -> Result<()> {
+        self.process.as_ref().map_or(Ok(()), Process::check)
+    }
+
+    /// The end of its log.
+    pub fn tail(&self) -> String {
+        self.process.as_ref().map(Process::tail).unwrap_or_default()
+    }
+
+    /// `kill -9`.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub async fn kill(&mut self) -> Result<()> {
+        match self.process.take() {
+            Some(process) => process.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    /// SIGTERM, and waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end in time, or not with success.
+    pub async fn stop(&mut self) -> Result<()> {
+        match self.process.take() {
+            Some(process) => process.stop().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
