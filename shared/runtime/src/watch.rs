@@ -2,6 +2,8 @@
 
 use crate::controller::Key;
 use futures::StreamExt;
+use kube::core::error_boundary::InvalidObject;
+use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event};
@@ -86,7 +88,8 @@ impl<S: Clone + PartialEq> Watched<S> {
 
     /// Watches until `shutdown`, remembers `project` of each object and reports differences.
     ///
-    /// API errors are retried without end, and logged. With `K` = `PartialObjectMeta<…>` only metadata is transferred.
+    /// API errors are retried without end, and logged. With `K` = `PartialObjectMeta<…>` only metadata is transferred. An
+    /// object that is no `K` (a value that this version does not know) is logged, and counts as absent.
     pub async fn run<K>(
         &self,
         api: Api<K>,
@@ -95,13 +98,30 @@ impl<S: Clone + PartialEq> Watched<S> {
         changed: impl FnMut(Change<'_, S>),
         shutdown: CancellationToken,
     ) where
-        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+        K: Clone + DeserializeOwned + Debug + Send + 'static,
     {
-        let stream = watcher::watcher(api, config).backoff(backoff());
         let kind = K::kind(&());
+        let follow = async {
+            if K::metadata_api() {
+                // Metadata always reads, and the guard would ask for whole objects.
+                let stream = watcher::watcher(api, config).backoff(backoff());
+                self.follow(stream, &kind, |object: K| Some(project(&object)), changed).await;
+            } else {
+                let stream = watcher::watcher(guarded(api), config).backoff(backoff());
+                let project = |DeserializeGuard(object)| match object {
+                    Ok(object) => Some(project(&object)),
+                    Err(invalid) => {
+                        log_invalid(&kind, &invalid);
+                        None
+                    }
+                };
+                self.follow(stream, &kind, project, changed).await;
+            }
+        };
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = self.follow(stream, &kind, project, changed) => {}
+            () = follow => {}
         }
     }
 
@@ -109,7 +129,7 @@ impl<S: Clone + PartialEq> Watched<S> {
         &self,
         stream: impl futures::Stream<Item = Result<Event<O>, watcher::Error>>,
         kind: &str,
-        project: impl Fn(&O) -> S,
+        project: impl Fn(O) -> Option<S>,
         mut changed: impl FnMut(Change<'_, S>),
     ) {
         let mut stream = std::pin::pin!(stream);
@@ -119,8 +139,10 @@ impl<S: Clone + PartialEq> Watched<S> {
                 Ok(Event::Init) => unlisted = self.known.read().keys().cloned().collect(),
                 Ok(Event::InitApply(object)) => {
                     let key = Key::of(&object);
-                    unlisted.remove(&key);
-                    self.set(key, project(&object), &mut changed);
+                    if let Some(new) = project(object) {
+                        unlisted.remove(&key);
+                        self.set(key, new, &mut changed);
+                    }
                 }
                 Ok(Event::InitDone) => {
                     for key in unlisted.drain() {
@@ -128,7 +150,13 @@ impl<S: Clone + PartialEq> Watched<S> {
                     }
                     self.synced.cancel();
                 }
-                Ok(Event::Apply(object)) => self.set(Key::of(&object), project(&object), &mut changed),
+                Ok(Event::Apply(object)) => {
+                    let key = Key::of(&object);
+                    match project(object) {
+                        Some(new) => self.set(key, new, &mut changed),
+                        None => self.unset(&key, &mut changed),
+                    }
+                }
                 Ok(Event::Delete(object)) => self.unset(&Key::of(&object), &mut changed),
                 Err(err) => log_error(kind, &err),
             }
@@ -155,6 +183,30 @@ impl<S: Clone + PartialEq> Watched<S> {
 /// Delay between tries of a watch: 0.8 s doubling to 30 s, with jitter.
 pub(crate) fn backoff() -> impl Backoff {
     watcher::DefaultBackoff::default()
+}
+
+/// The same objects, each of which may turn out not to be a `K`: one that cannot be read must not hide all others.
+pub(crate) fn guarded<K>(api: Api<K>) -> Api<DeserializeGuard<K>>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    let namespace = api.namespace().map(str::to_owned);
+    match (api.into_client(), namespace) {
+        (client, None) => Api::all(client),
+        (client, Some(namespace)) => Api::namespaced(client, &namespace),
+    }
+}
+
+/// Logs that an object is left alone because it cannot be read.
+pub(crate) fn log_invalid(kind: &str, invalid: &InvalidObject) {
+    let name = |text: &Option<String>| text.clone().unwrap_or_default();
+    warn!(
+        kind,
+        namespace = name(&invalid.metadata.namespace),
+        name = name(&invalid.metadata.name),
+        error = invalid.error,
+        "the object cannot be read and is left alone until it is changed; compare it with the definition of its kind"
+    );
 }
 
 /// Logs why a watch is tried again. A lost connection and an expired version are routine.

@@ -7,6 +7,7 @@ use super::store::Store;
 use crate::metrics::{ControllerMetrics, Metrics, PassResult, Probe, QueueGauges};
 use crate::requests;
 use futures::{FutureExt, StreamExt};
+use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Resource};
@@ -29,7 +30,13 @@ const PAGE: u32 = 100;
 /// What a controller does with one object.
 pub trait Reconciler: Send + Sync + 'static {
     /// The controller's own kind.
-    type Object: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static;
+    type Object: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + Sync
+        + 'static;
 
     /// Runs one pass. Never called for one object twice at a time. May be dropped at any await when the process ends.
     fn reconcile(&self, pass: Pass<Self::Object>) -> impl Future<Output = Outcome> + Send;
@@ -228,7 +235,8 @@ pub struct Controller<K> {
 
 impl<K> Controller<K>
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    K: Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     /// A controller over what `api` lists, and the handle to it. Nothing runs before [`Controller::run`].
     pub fn new(api: Api<K>, options: Options) -> (Self, Handle<K>) {
@@ -275,7 +283,7 @@ where
         if !self.options.selector.is_empty() {
             config = config.labels(&self.options.selector);
         }
-        let stream = watcher::watcher(self.api.clone(), config)
+        let stream = watcher::watcher(crate::watch::guarded(self.api.clone()), config)
             .modify(|object| object.meta_mut().managed_fields = None)
             .backoff(crate::watch::backoff());
         let mut stream = std::pin::pin!(stream);
@@ -285,8 +293,10 @@ where
             match event {
                 Ok(Event::Init) => unlisted = self.handle.store.keys().into_iter().collect(),
                 Ok(Event::InitApply(object)) => {
-                    let key = self.applied(object, &mut seen, synced.is_cancelled());
-                    unlisted.remove(&key);
+                    if let Some(object) = readable(object) {
+                        let key = self.applied(object, &mut seen, synced.is_cancelled());
+                        unlisted.remove(&key);
+                    }
                 }
                 Ok(Event::InitDone) => {
                     for key in unlisted.drain() {
@@ -295,7 +305,11 @@ where
                     synced.cancel();
                 }
                 Ok(Event::Apply(object)) => {
-                    self.applied(object, &mut seen, true);
+                    let key = Key::of(&object);
+                    match readable(object) {
+                        Some(object) => drop(self.applied(object, &mut seen, true)),
+                        None => self.gone(key, &mut seen),
+                    }
                 }
                 Ok(Event::Delete(object)) => self.gone(Key::of(&object), &mut seen),
                 Err(err) => crate::watch::log_error(&K::kind(&()), &err),
@@ -357,6 +371,11 @@ where
             });
         }
     }
+}
+
+/// The object, unless it is none of its kind: that is logged, and it counts as absent until it is changed.
+fn readable<K: Resource<DynamicType = ()>>(DeserializeGuard(object): DeserializeGuard<K>) -> Option<K> {
+    object.map_err(|invalid| crate::watch::log_invalid(&K::kind(&()), &invalid)).ok()
 }
 
 /// What of an object's metadata makes a pass necessary when it changes.

@@ -96,6 +96,49 @@ async fn listed_objects_run_once_and_triggers_run_them_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_object_that_cannot_be_read_hides_no_other() {
+    let unreadable = |version: &str| {
+        let mut object = object("bad", 1);
+        object["metadata"]["resourceVersion"] = json!(version);
+        object["data"] = json!({"k": 5});
+        object
+    };
+    let (events, watch) = mpsc::unbounded_channel::<Value>();
+    let watch = Arc::new(Mutex::new(Some(watch)));
+    let answering = client(move |seen| {
+        if !seen.path.contains("watch=true") {
+            let items = [unreadable("1"), object("good", 1)];
+            let metadata = json!({"resourceVersion": "1"});
+            let list =
+                json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": metadata, "items": items});
+            return Some((200, list));
+        }
+        // One event per watch: the client comes back after the end of each.
+        let event = watch.lock().as_mut().and_then(|events| events.try_recv().ok());
+        event.map(|event| (200, event))
+    });
+    let mut broken = object("good", 2);
+    broken["metadata"]["resourceVersion"] = json!("2");
+    broken["data"] = json!("x");
+    events.send(json!({"type": "MODIFIED", "object": broken})).unwrap();
+    let mut mended = object("bad", 2);
+    mended["metadata"]["resourceVersion"] = json!("3");
+    events.send(json!({"type": "MODIFIED", "object": mended})).unwrap();
+    let (reconciler, mut seen) = scripted(|_| Outcome::Done);
+    let (controller, handle) = Controller::new(Api::all(answering), options(1));
+    let shutdown = CancellationToken::new();
+    let run = tokio::spawn(controller.run(reconciler, shutdown.clone()));
+    let mut woken = Vec::new();
+    for _ in 0..2 {
+        woken.push(seen.recv().await.unwrap().0);
+    }
+    assert_eq!(woken, ["ns/good", "ns/bad"], "the second one after it was mended");
+    assert!(handle.store().get(&Key::new("ns", "good")).is_none(), "what it was is not what it is");
+    shutdown.cancel();
+    run.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn outcomes_decide_when_the_next_pass_comes() {
     let (reconciler, mut seen) = scripted(|n| match n {
         1 => panic!("a bug"),

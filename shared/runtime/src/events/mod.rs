@@ -1,6 +1,7 @@
 //! Events about objects: to the Kubernetes API, and to notification-controller.
 //!
-//! Recording never waits: both sinks have a bounded queue, and what does not fit is dropped with a warning.
+//! Recording never waits: both sinks have a bounded queue, and what does not fit is dropped with a warning. A flood of
+//! events is written to the Kubernetes API at a measured pace, so that news of the work do not slow down the work.
 
 mod correlate;
 mod kubernetes;
@@ -12,12 +13,18 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Client, Resource, ResourceExt};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 /// Events that wait for each sink at most.
-const QUEUE: usize = 1024;
+const QUEUE: usize = 4096;
+/// Events that are written to the Kubernetes API at once, and the pause between those that follow: 50 a second, the
+/// rate at which Flux's clients are held back by default (`--kube-api-qps`).
+const BURST: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(20);
 /// Annotations with this prefix become metadata of the object's events.
 const ANNOTATION_PREFIX: &str = "event.toolkit.fluxcd.io/";
 
@@ -189,7 +196,12 @@ impl Delivery {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), std::convert::Infallible> {
         let Delivery { mut kubernetes, mut from, post } = self;
         let to_kubernetes = async {
+            let mut pace = Pace::default();
             while let Some(event) = next(&mut from, &shutdown).await {
+                tokio::select! {
+                    () = pace.turn() => {}
+                    () = shutdown.cancelled() => {}
+                }
                 kubernetes.deliver(event).await;
             }
         };
@@ -202,7 +214,7 @@ impl Delivery {
         };
         let deadline = async {
             shutdown.cancelled().await;
-            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
         };
         tokio::select! {
             _ = async { tokio::join!(to_kubernetes, to_post) } => {
@@ -212,6 +224,23 @@ impl Delivery {
             () = deadline => {}
         }
         Ok(())
+    }
+}
+
+/// Lets a burst pass, then one at a time.
+#[derive(Debug, Default)]
+struct Pace {
+    /// When the next one would be due if there were no bursts.
+    due: Option<Instant>,
+}
+
+impl Pace {
+    async fn turn(&mut self) {
+        let now = Instant::now();
+        let burst = PAUSE * BURST;
+        let due = self.due.map_or(now, |due| due.max(now));
+        tokio::time::sleep_until(due.checked_sub(burst).unwrap_or(now)).await;
+        self.due = Some(due + PAUSE);
     }
 }
 

@@ -85,6 +85,26 @@ async fn recording_never_waits() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_flood_is_paced_and_a_burst_is_not() {
+    let mut pace = Pace::default();
+    let begun = Instant::now();
+    for _ in 0..BURST {
+        pace.turn().await;
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    for _ in 0..BURST {
+        pace.turn().await;
+    }
+    assert!(begun.elapsed() > PAUSE * (BURST - 2), "{:?}", begun.elapsed());
+    tokio::time::advance(PAUSE * BURST * 2).await;
+    let later = Instant::now();
+    for _ in 0..BURST {
+        pace.turn().await;
+    }
+    assert_eq!(later.elapsed(), Duration::ZERO, "the burst is there again");
+}
+
 #[test]
 fn addresses_that_cannot_be_posted_to_are_refused() {
     crate::process::install_crypto();
