@@ -9,7 +9,7 @@ use sluice_runtime::flags::{Common, duration};
 
 /// Turns Git repositories and OCI artifacts into verified artifacts.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "source-controller", version, about)]
+#[command(name = "source-controller", version, args_override_self = true, about)]
 pub struct Config {
     /// Flags that all controllers share.
     #[command(flatten)]
@@ -103,5 +103,9 @@ mod tests {
         assert_eq!(config.artifact_digest_algo, Algorithm::Blake3);
         assert_eq!(config.artifact_retention_ttl, Duration::from_secs(60));
         assert!(Config::try_parse_from(["source-controller", "--artifact-digest-algo=md5"]).is_err());
+        // As in Go, the last of several equal flags counts.
+        let config =
+            Config::try_parse_from(["source-controller", "--concurrent=1", "--concurrent=3"]).unwrap();
+        assert_eq!(config.concurrent, 3);
     }
 }

@@ -80,8 +80,8 @@ impl<K: SourceKind> Machine<K> {
         self.kind.produce(work).await
     }
 
-    /// Shows that work began: at once where the spec changed. Where a reconcile was only asked for, and at the interval,
-    /// not before it takes a while: Flux writes at once, which costs a write per pass that nobody can see.
+    /// Shows that work began, if it takes a while: Flux writes at once, which costs a write per pass that nobody can see.
+    /// That a generation is not handled yet is plain from the one that was observed.
     async fn begin(&self, work: &mut Work<K::Object>) -> Result<(), Stop> {
         let generation = work.generation();
         let observed = work.object.observed_generation().unwrap_or(0);
@@ -96,7 +96,7 @@ impl<K: SourceKind> Machine<K> {
         if conditions::is_unknown(list, conditions::READY) {
             conditions::mark_unknown(list, generation, conditions::READY, conditions::PROGRESSING, message);
         }
-        if is_new { work.publish().await } else { Ok(()) }
+        work.show().await
     }
 
     async fn delete(&self, work: &Work<K::Object>) -> Outcome {
@@ -265,9 +265,10 @@ async fn check_storage<O: SourceObject>(work: &mut Work<O>) -> Result<(), Stop> 
         work.remove_condition(ARTIFACT_IN_STORAGE);
         if had.is_some() {
             work.progress("building artifact: disappeared from storage");
+            // Nobody must be sent to a file that is not there.
             return work.publish().await;
         }
-        // Shown with the next write: right after `processing object` a write of its own would tell nobody anything.
+        // Shown with the next write: right after `processing object` one of its own would tell nobody anything.
         work.progress("building artifact");
         return Ok(());
     }

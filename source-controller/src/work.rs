@@ -18,6 +18,7 @@ use sluice_runtime::events::Event;
 use sluice_runtime::status::Patcher;
 use sluice_runtime::{Key, Shutdown, requests};
 use tempfile::TempDir;
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::context::{CONTROLLER, Context};
@@ -39,12 +40,15 @@ pub struct Work<O> {
     /// The object as the pass found it.
     pub(crate) found: O,
     pub(crate) objects: Objects<O>,
-    /// What [`Work::show_later`] has written, or was about to write.
+    /// What [`Work::show_later`] would write.
+    to_show: Arc<Mutex<O>>,
+    /// What it has written, or was about to write.
     shown: Arc<Mutex<Option<O>>>,
+    begun: Instant,
     dir: Option<TempDir>,
 }
 
-/// Until a pass that was asked for shows that it is at work: most are done sooner, and then save a write.
+/// Until a pass shows that it is at work: most are done sooner, and then save a write.
 const SHOW_AFTER: Duration = Duration::from_millis(300);
 
 /// How to store the files of a directory; see [`Work::store_directory`].
@@ -70,11 +74,13 @@ impl<O: SourceObject> Work<O> {
         Self {
             written: object.clone(),
             found: object.clone(),
+            to_show: Arc::new(Mutex::new(object.clone())),
             object,
             cx,
             shutdown,
             objects,
             shown: Arc::default(),
+            begun: Instant::now(),
             dir: None,
         }
     }
@@ -158,7 +164,8 @@ impl<O: SourceObject> Work<O> {
     }
 
     /// Tells that something newer was seen: ArtifactOutdated (only where there is an artifact), Reconciling and Ready
-    /// with `building artifact: <message>`, written at once, so that users see it while the fetch goes on.
+    /// with `building artifact: <message>`, so that users see it while the fetch goes on, if that takes long enough to be
+    /// seen.
     ///
     /// # Errors
     /// When the status cannot be written.
@@ -167,7 +174,19 @@ impl<O: SourceObject> Work<O> {
             self.set_condition(ARTIFACT_OUTDATED, State::True, reason, message);
         }
         self.progress(format!("building artifact: {message}"));
-        self.publish().await
+        self.show().await
+    }
+
+    /// Writes the status as it is now once the pass takes long: at once if it does already.
+    ///
+    /// # Errors
+    /// When the status cannot be written.
+    pub(crate) async fn show(&mut self) -> Result<(), Stop> {
+        if self.begun.elapsed() >= SHOW_AFTER {
+            return self.publish().await;
+        }
+        self.to_show.lock().clone_from(&self.object);
+        Ok(())
     }
 
     /// Writes the status as it is now, if it differs from what was written last.
@@ -196,13 +215,14 @@ impl<O: SourceObject> Work<O> {
         }
     }
 
-    /// Writes the status as it is now if the pass takes long; never ends. Dropped at any await, it leaves nothing that
-    /// [`Work::publish`] would not put right.
+    /// Writes what [`Work::show`] left to be shown if the pass takes long; never ends. Dropped at any await, it leaves
+    /// nothing that [`Work::publish`] would not put right.
     pub(crate) fn show_later(&self) -> impl Future<Output = std::convert::Infallible> + Send + use<O> {
         let (api, objects, shown) = (self.api::<O>(), self.objects.clone(), self.shown.clone());
-        let (written, mut object) = (self.written.clone(), self.object.clone());
+        let (written, to_show, at) = (self.written.clone(), self.to_show.clone(), self.begun + SHOW_AFTER);
         async move {
-            tokio::time::sleep(SHOW_AFTER).await;
+            tokio::time::sleep_until(at).await;
+            let mut object = to_show.lock().clone();
             // Before the request: whether it arrives cannot be known if this is dropped meanwhile.
             *shown.lock() = Some(object.clone());
             match Patcher::new(CONTROLLER, &OWNED).patch(&api, &written, &object).await {

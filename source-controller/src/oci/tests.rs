@@ -85,10 +85,7 @@ async fn a_tag_is_pulled_once_and_then_only_asked_for() {
             registry.url("org/app")
         )]
     );
-    assert_eq!(
-        bench.written()[1],
-        format!("building artifact: new revision 'latest@{digest}' for '{}/org/app:latest'", registry.host())
-    );
+    assert_eq!(bench.written().len(), 1, "a pass this quick shows its end only");
     assert_eq!(files(&bench), ["a.yaml"], "the default ignore rules apply");
     registry.take_requests();
     bench.requests();
