@@ -71,7 +71,8 @@ impl Applier {
     /// Applies objects in stages; each object must carry the labels of its owner (see [`crate::prepare`]).
     ///
     /// Of each stage all changed objects are checked by dry runs first; when any is refused, nothing of the stage is
-    /// applied. Objects that are as this process left them cost no request.
+    /// applied. Objects that are as this process left them cost no request, and one that alone has changed since costs
+    /// one: its refusal leaves the stage untouched as well.
     ///
     /// # Errors
     /// [`ApplyError`] with all failures of the first stage that failed, and what had been done until then.
@@ -135,7 +136,12 @@ impl Applier {
 
     /// Dry runs of all items, then the applies in order, those of one kind at the same time.
     async fn stage(&self, items: Vec<Item>) -> Result<Vec<Change>, (Vec<ObjectError>, Vec<Change>)> {
-        let planned: Vec<_> = stream::iter(items.into_iter().map(|item| self.plan(item)))
+        let inner = &self.cluster.inner;
+        let known = |item: &Item| {
+            inner.known(&item.id, &self.owner, &item.wanted).is_some_and(|(_, watched)| watched)
+        };
+        let alone = items.iter().filter(|item| !known(item)).count() == 1;
+        let planned: Vec<_> = stream::iter(items.into_iter().map(|item| self.plan(item, alone)))
             .buffered(self.options.concurrent.max(1))
             .collect()
             .await;

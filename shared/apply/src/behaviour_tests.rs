@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Action, Cluster, Move, ObjectId, Options, Target, WaitOptions, inventory,
+    status::Kind,
     testing::{Mock, applier, owned, owner, until},
 };
 
@@ -56,8 +57,43 @@ async fn an_unchanged_pass_sends_nothing() {
     let third =
         pass.apply(vec![owned(&cluster, config("x", "2")), owned(&cluster, config("y", "1"))]).await.unwrap();
     assert_eq!(third.lines(false), "ConfigMap/a/x configured");
-    assert_eq!(mock.requests(), ["TRY configmaps/x", "APPLY configmaps/x"]);
+    assert_eq!(mock.requests(), ["APPLY configmaps/x"], "what is there is known, and nothing else changed");
+    pass.apply(vec![owned(&cluster, config("x", "3")), owned(&cluster, config("y", "3"))]).await.unwrap();
+    let mut sent = mock.requests();
+    sent.sort();
+    assert_eq!(sent, ["APPLY configmaps/x", "APPLY configmaps/y", "TRY configmaps/x", "TRY configmaps/y"]);
     assert!(drifts.lock().is_empty(), "own applies are no drift");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_change_of_a_stage_is_refused_and_forced_as_any_other() {
+    let mock = Mock::new();
+    let (cluster, _) = mock.cluster();
+    let pass = applier(&mock, &cluster, Options::default());
+    let with = |key: &str, value: &str| {
+        let mut object = config("x", "1");
+        object["data"][key] = json!(value);
+        owned(&cluster, object)
+    };
+    pass.apply(vec![with("fixed", "1")]).await.unwrap();
+    watched(&cluster, "x").await;
+    let error = pass.apply(vec![with("refuse", "me")]).await.unwrap_err();
+    assert!(error.to_string().starts_with("ConfigMap/a/x dry-run failed (Invalid): "), "{error}");
+    assert!(error.reached().0.is_empty());
+
+    pass.apply(vec![with("fixed", "1")]).await.unwrap();
+    watched(&cluster, "x").await;
+    mock.requests();
+    let forced = applier(&mock, &cluster, Options { force: true, ..Options::default() });
+    let done = forced.apply(vec![with("fixed", "2")]).await.unwrap();
+    assert_eq!(done.lines(false), "ConfigMap/a/x created");
+    assert_eq!(mock.get(&path("x")).unwrap()["data"]["fixed"], "2");
+
+    // Somebody says that it is to be left alone: the apply must not overlook that.
+    watched(&cluster, "x").await;
+    mock.edit(&path("x"), false, |object| annotate(object, "kustomize.toolkit.fluxcd.io/ssa", "Ignore"));
+    until("the annotation is seen", || cluster.inner.current(&id("x"), &owner()).is_none()).await;
+    assert_eq!(pass.apply(vec![with("fixed", "2")]).await.unwrap().count(Action::Skipped), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -324,6 +360,7 @@ async fn a_wait_is_woken_by_the_watch() {
     let id = done.0[0].id.clone();
     until("the watch is synced", || cluster.inner.is_watched(&id)).await;
     mock.requests();
+    // Without a poll: the watch alone tells.
     let options = WaitOptions {
         interval: Duration::from_secs(1000),
         timeout: Duration::from_secs(2000),
@@ -333,13 +370,14 @@ async fn a_wait_is_woken_by_the_watch() {
     let targets = done.targets();
     let cancel = CancellationToken::new();
     let roll_out = async {
-        until("the wait has looked", || !mock.requests().is_empty()).await;
+        mock.edit(WEB, false, |object| object["status"] = json!({"replicas": 1}));
+        until("the first step is seen", || cluster.inner.health(&id) == Some(Kind::InProgress)).await;
         mock.edit(WEB, false, |object| object["status"] = rolled_out());
     };
     let (healths, ()) = tokio::join!(pass.wait(&targets, &options, &cancel), roll_out);
     assert_eq!(healths.unwrap().len(), 1);
     assert!(start.elapsed() < Duration::from_secs(10), "woken, not polled");
-    mock.requests();
+    assert_eq!(mock.requests(), Vec::<String>::new(), "each step is told, none is asked for");
     pass.wait(&targets, &options, &cancel).await.unwrap();
     assert_eq!(mock.requests(), Vec::<String>::new(), "known to be ready");
 }

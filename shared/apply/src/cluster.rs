@@ -18,6 +18,7 @@ use crate::{
     managed::Takeover,
     memory::{Known, Left, Memory, Seen},
     object::{ObjectId, Owner},
+    status,
 };
 
 /// Names under which a controller acts.
@@ -164,6 +165,18 @@ impl Inner {
     pub(crate) fn is_watched(&self, id: &ObjectId) -> bool {
         let state = self.state.lock();
         state.memory.contains(id) && state.watches.synced(&id.group_kind())
+    }
+
+    /// The readiness of an object as a watch tells it; `None` where none does, and it has to be asked for.
+    pub(crate) fn health(&self, id: &ObjectId) -> Option<status::Kind> {
+        let state = self.state.lock();
+        state.watches.tells_health(&id.group_kind()).then(|| state.memory.health(id))?
+    }
+
+    /// The version of an object that a watch vouches to be as its owner's last apply left it, but for its status.
+    pub(crate) fn current(&self, id: &ObjectId, owner: &Owner) -> Option<u64> {
+        let state = self.state.lock();
+        state.watches.synced(&id.group_kind()).then(|| state.memory.current(id, owner))?
     }
 
     pub(crate) fn set_ready(&self, id: &ObjectId, version: u64) {

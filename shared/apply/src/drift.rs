@@ -2,6 +2,7 @@
 //!
 //! One watch per kind and cluster, limited to objects with the ownership label, whatever the number of owners. Nothing
 //! is kept per object beyond what the memory of applied objects holds, and a kind that nobody applies is not watched.
+//! Workloads are watched whole, not by their metadata: so each event tells their readiness, and nobody has to ask.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,8 +22,9 @@ use crate::{
     cluster::Inner,
     discovery::Resource,
     memory::Seen,
-    object::{GroupKind, ObjectId, Owner, metadata_text, resource_version},
+    object::{GroupKind, ObjectId, Owner, join_api_version, metadata_text, resource_version},
     rest::{self, RequestError, encode},
+    status,
 };
 
 /// What happened to an applied object.
@@ -53,6 +55,15 @@ impl fmt::Display for Drift {
         };
         write!(f, "{} of {} {what}", self.id, self.owner)
     }
+}
+
+/// Whether objects of the kind are watched whole: those whose readiness is a matter of their status, and whose size is
+/// not one of their users' making.
+fn is_whole(kind: &GroupKind) -> bool {
+    matches!(
+        (&*kind.group, &*kind.kind),
+        ("apps", "DaemonSet" | "Deployment" | "ReplicaSet" | "StatefulSet") | ("batch", "Job")
+    )
 }
 
 /// The watches of a cluster.
@@ -101,6 +112,11 @@ impl Watches {
         self.running.get(kind).is_some_and(|watch| watch.synced && !watch.task.is_finished())
     }
 
+    /// Whether the watch of a kind tells of every change, and of readiness.
+    pub(crate) fn tells_health(&self, kind: &GroupKind) -> bool {
+        is_whole(kind) && self.synced(kind)
+    }
+
     pub(crate) fn set_synced(&mut self, kind: &GroupKind, synced: bool) {
         if let Some(watch) = self.running.get_mut(kind) {
             watch.synced = synced;
@@ -120,8 +136,9 @@ const LAST_PAUSE: Duration = Duration::from_secs(30);
 const FORBIDDEN_PAUSE: Duration = Duration::from_secs(300);
 /// The server ends each watch after this many seconds.
 const WATCH_SECONDS: u64 = 290;
-/// Objects per page of a list.
+/// Objects per page of a list of metadata, and of whole objects.
 const PAGE: usize = 500;
+const WHOLE_PAGE: usize = 100;
 
 /// One watch, from its start until nobody applies the kind.
 struct Runner {
@@ -226,18 +243,24 @@ impl Runner {
         let mut token = String::new();
         loop {
             let more = if token.is_empty() { String::new() } else { format!("&continue={}", encode(&token)) };
-            let uri = format!("{collection}?labelSelector={}&limit={PAGE}{more}", encode(&self.label));
-            let request =
-                rest::request(Method::GET, &uri, "application/json", rest::METADATA_LIST, Vec::new())?;
-            let page: Value = rest::send(&self.client, request).await?;
+            let (accept, limit) = match is_whole(&self.kind) {
+                true => (rest::JSON, WHOLE_PAGE),
+                false => (rest::METADATA_LIST, PAGE),
+            };
+            let uri = format!("{collection}?labelSelector={}&limit={limit}{more}", encode(&self.label));
+            let request = rest::request(Method::GET, &uri, rest::JSON, accept, Vec::new())?;
+            let mut page: Value = rest::send(&self.client, request).await?;
             let Some(inner) = self.inner.upgrade() else { return Ok(None) };
-            for object in page["items"].as_array().into_iter().flatten() {
+            for object in page["items"].as_array_mut().into_iter().flatten() {
+                // The items of a list do not say what they are, and readiness depends on it.
+                if let Some(members) = object.as_object_mut() {
+                    let version = join_api_version(&self.resource.group, &self.resource.version);
+                    members.insert("apiVersion".to_owned(), version.into());
+                    members.insert("kind".to_owned(), self.kind.kind.as_str().into());
+                }
                 let id = self.id(object);
                 listed.insert(format!("{}/{}", id.namespace, id.name));
-                inner.observe(
-                    &id,
-                    Seen { version: resource_version(object), print: Some(inner.print(object)) },
-                );
+                inner.observe(&id, self.seen(&inner, object));
             }
             if first_version.is_empty() {
                 first_version = metadata_text(&page, "resourceVersion").to_owned();
@@ -261,7 +284,8 @@ impl Runner {
             encode(&self.label),
             encode(&version),
         );
-        let request = match rest::request(Method::GET, &uri, "application/json", rest::METADATA, Vec::new()) {
+        let accept = if is_whole(&self.kind) { rest::JSON } else { rest::METADATA };
+        let request = match rest::request(Method::GET, &uri, rest::JSON, accept, Vec::new()) {
             Ok(request) => request,
             Err(error) => return End::Failed(error),
         };
@@ -286,18 +310,20 @@ impl Runner {
                 Some(Ok(WatchEvent::Bookmark(bookmark))) => version = bookmark.metadata.resource_version,
                 Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
                     metadata_text(&object, "resourceVersion").clone_into(&mut version);
-                    inner.observe(
-                        &self.id(&object),
-                        Seen { version: resource_version(&object), print: Some(inner.print(&object)) },
-                    );
+                    inner.observe(&self.id(&object), self.seen(&inner, &object));
                 }
                 Some(Ok(WatchEvent::Deleted(object))) => {
                     metadata_text(&object, "resourceVersion").clone_into(&mut version);
-                    inner
-                        .observe(&self.id(&object), Seen { version: resource_version(&object), print: None });
+                    let gone = Seen { version: resource_version(&object), print: None, health: None };
+                    inner.observe(&self.id(&object), gone);
                 }
             }
         }
+    }
+
+    fn seen(&self, inner: &Inner, object: &Value) -> Seen {
+        let health = is_whole(&self.kind).then(|| status::compute(object, jiff::Timestamp::now()).kind);
+        Seen { version: resource_version(object), print: Some(inner.print(object)), health }
     }
 
     fn id(&self, object: &Value) -> ObjectId {

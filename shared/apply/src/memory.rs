@@ -12,6 +12,7 @@ use std::{
 use crate::{
     fingerprint::Sum,
     object::{GroupKind, ObjectId, Owner},
+    status,
 };
 
 /// All remembered objects of a cluster.
@@ -29,6 +30,8 @@ struct Record {
     /// The last ones from the watch.
     seen_version: u64,
     seen_print: u64,
+    /// The readiness that the watch saw last, where it sees whole objects.
+    seen_health: Option<status::Kind>,
     /// `resourceVersion` at which the object was found to be ready, or 0.
     ready: u64,
     state: State,
@@ -69,6 +72,8 @@ pub(crate) struct Seen {
     pub(crate) version: u64,
     /// `None` when it was deleted, or lost its ownership label.
     pub(crate) print: Option<u64>,
+    /// Its readiness, where the watch sees whole objects.
+    pub(crate) health: Option<status::Kind>,
 }
 
 impl Memory {
@@ -82,6 +87,7 @@ impl Memory {
                 print: 0,
                 seen_version: 0,
                 seen_print: 0,
+                seen_health: None,
                 ready: 0,
                 state: State::Clean,
                 skipped: false,
@@ -101,7 +107,12 @@ impl Memory {
         record.wanted = left.wanted;
         record.version = left.version;
         record.print = left.print;
-        record.ready = if left.ready { left.version } else { 0 };
+        // The watch may have told already of a later state that is ready.
+        if left.ready {
+            record.ready = record.ready.max(left.version);
+        } else if record.ready <= left.version {
+            record.ready = 0;
+        }
         record.skipped = left.skipped;
         record.state = if moved { State::Dirty } else { State::Clean };
         moved
@@ -140,6 +151,22 @@ impl Memory {
         })
     }
 
+    /// The readiness of an object as the watch told it last; in progress while it has yet to tell of our own write.
+    pub(crate) fn health(&self, id: &ObjectId) -> Option<status::Kind> {
+        let record = self.kinds.get(&id.group_kind())?.get(&*key(id))?;
+        if record.seen_version < record.version {
+            return Some(status::Kind::InProgress);
+        }
+        record.seen_health
+    }
+
+    /// The newest version known of an object that was left by its owner's last apply, and not skipped.
+    pub(crate) fn current(&self, id: &ObjectId, owner: &Owner) -> Option<u64> {
+        let record = self.kinds.get(&id.group_kind())?.get(&*key(id))?;
+        let ours = record.state == State::Clean && *record.owner == *owner && !record.skipped;
+        ours.then_some(record.version.max(record.seen_version))
+    }
+
     /// Notes that the object was ready at a `resourceVersion`.
     pub(crate) fn set_ready(&mut self, id: &ObjectId, version: u64) {
         if let Some(record) = self.record(id)
@@ -158,6 +185,10 @@ impl Memory {
         record.seen_version = record.seen_version.max(seen.version);
         if let Some(print) = seen.print {
             record.seen_print = print;
+        }
+        record.seen_health = seen.health;
+        if seen.health == Some(status::Kind::Current) {
+            record.ready = record.ready.max(seen.version);
         }
         match record.state {
             State::Pending { .. } => {
@@ -293,7 +324,7 @@ mod tests {
     }
 
     fn seen(version: u64, print: u64) -> Seen {
-        Seen { version, print: Some(print) }
+        Seen { version, print: Some(print), health: None }
     }
 
     fn applied(version: u64, print: u64) -> Memory {
@@ -327,12 +358,12 @@ mod tests {
     #[test]
     fn news_that_overtake_the_answer_are_judged_by_it() {
         for (news, print, moved) in [
-            (seen(20, 5), 5, false),                       // our own apply, seen first
-            (seen(19, 9), 5, false),                       // before our apply
-            (seen(21, 5), 5, false),                       // status after our apply
-            (seen(21, 9), 5, true),                        // changed after our apply
-            (Seen { version: 21, print: None }, 5, true),  // deleted after our apply
-            (Seen { version: 19, print: None }, 5, false), // deleted before, made anew by us
+            (seen(20, 5), 5, false),                                    // our own apply, seen first
+            (seen(19, 9), 5, false),                                    // before our apply
+            (seen(21, 5), 5, false),                                    // status after our apply
+            (seen(21, 9), 5, true),                                     // changed after our apply
+            (Seen { version: 21, print: None, health: None }, 5, true), // deleted after our apply
+            (Seen { version: 19, print: None, health: None }, 5, false), // deleted before, made anew by us
         ] {
             let mut memory = applied(10, 1);
             memory.begin(&id(), &owner());
@@ -345,10 +376,10 @@ mod tests {
     #[test]
     fn deletions_are_told_and_own_ones_are_not() {
         let mut memory = applied(10, 1);
-        assert_eq!(memory.observe(&id(), Seen { version: 11, print: None }), Some(owner()));
+        assert_eq!(memory.observe(&id(), Seen { version: 11, print: None, health: None }), Some(owner()));
         let mut memory = applied(10, 1);
         assert!(memory.forget(&id()), "the last of its kind");
-        assert_eq!(memory.observe(&id(), Seen { version: 11, print: None }), None);
+        assert_eq!(memory.observe(&id(), Seen { version: 11, print: None, health: None }), None);
         assert_eq!(memory.len(), 0);
     }
 
@@ -374,6 +405,25 @@ mod tests {
         assert!(!memory.is_ready(&id()));
         memory.set_ready(&id(), 11);
         assert!(memory.is_ready(&id()));
+    }
+
+    #[test]
+    fn a_watch_of_whole_objects_tells_readiness_too() {
+        let told = |version, health| Seen { version, print: Some(1), health: Some(health) };
+        let mut memory = applied(10, 1);
+        memory.begin(&id(), &owner());
+        memory.observe(&id(), told(22, status::Kind::Current));
+        assert!(!memory.finish(&id(), left(20, 1)));
+        assert!(memory.is_ready(&id()), "told before the answer to our apply came");
+        memory.observe(&id(), told(23, status::Kind::InProgress));
+        assert!(!memory.is_ready(&id()));
+        assert_eq!(memory.health(&id()), Some(status::Kind::InProgress));
+        memory.begin(&id(), &owner());
+        assert!(!memory.finish(&id(), left(30, 1)));
+        memory.observe(&id(), told(29, status::Kind::Failed));
+        assert_eq!(memory.health(&id()), Some(status::Kind::InProgress), "that was before our apply");
+        memory.observe(&id(), seen(31, 1));
+        assert_eq!(memory.health(&id()), None, "metadata tells nothing");
     }
 
     #[test]

@@ -140,7 +140,8 @@ pub(crate) fn request(
         .map_err(|error| RequestError::Transport(format!("cannot address {uri}: {error}")))
 }
 
-const JSON: &str = "application/json";
+/// Media type of plain objects.
+pub(crate) const JSON: &str = "application/json";
 
 /// Reads an object.
 pub(crate) async fn get(client: &kube::Client, path: &str) -> Result<Value, RequestError> {

@@ -1,4 +1,7 @@
 //! What one object costs: nothing when it is as we left it, else a dry run and an apply.
+//!
+//! A dry run answers two questions: what is there now, and whether the stage as a whole would be accepted. Where the
+//! watch knows the first, and the object is the only one of its stage that changed, the apply itself answers the second.
 
 use std::{sync::Arc, time::Duration};
 
@@ -43,6 +46,8 @@ pub(crate) struct Apply {
     wanted: Sum,
     how: How,
     pending: Pending,
+    /// The object again, if no dry run has been made: for the case that the apply is refused.
+    untested: Option<Box<Item>>,
 }
 
 enum How {
@@ -70,8 +75,9 @@ const NEW_KIND: Duration = Duration::from_secs(5);
 const NEW_KIND_STEP: Duration = Duration::from_millis(100);
 
 impl Applier {
-    /// Finds out what has to be done for an object, without changing anything.
-    pub(crate) async fn plan(&self, mut item: Item) -> Result<Plan, ObjectError> {
+    /// Finds out what has to be done for an object, without changing anything. `alone` says that no other object of the
+    /// stage changed.
+    pub(crate) async fn plan(&self, mut item: Item, alone: bool) -> Result<Plan, ObjectError> {
         let inner = &self.cluster.inner;
         let resource = self.locate(&mut item).await?;
         let id = item.id.clone();
@@ -99,7 +105,20 @@ impl Applier {
             }
         }
 
+        let current = inner.current(&id, &self.owner);
         let pending = inner.begin(&id, &resource, &self.owner);
+        let rules = self.options.ignore.is_empty() && !inner.keys.only_if_absent(&item.object);
+        if let Some(version) = current.filter(|_| alone && rules) {
+            return Ok(Plan::Apply(Box::new(Apply {
+                change: change(Action::Configured),
+                resource,
+                payload: item.object.clone(),
+                wanted: item.wanted,
+                how: How::Update { version, takeover: false },
+                pending,
+                untested: Some(Box::new(item)),
+            })));
+        }
         let skip = |live: &Value, pending: Pending| {
             if self.carries_labels(live) {
                 let left = Left {
@@ -134,6 +153,7 @@ impl Applier {
                         wanted: item.wanted,
                         how: How::Recreate,
                         pending,
+                        untested: None,
                     }))),
                     Verdict::Fail => Err(refused(&id, &item.object, &error)),
                 };
@@ -148,6 +168,7 @@ impl Applier {
                 wanted: item.wanted,
                 how: How::Create,
                 pending,
+                untested: None,
             })));
         }
         if inner.keys.left_alone(&answer) {
@@ -175,12 +196,13 @@ impl Applier {
             wanted: item.wanted,
             how: How::Update { version, takeover },
             pending,
+            untested: None,
         })))
     }
 
     /// Does what a plan says.
     pub(crate) async fn carry_out(&self, plan: Plan) -> Result<Change, ObjectError> {
-        let Apply { mut change, resource, payload, wanted, how, pending } = match plan {
+        let Apply { mut change, resource, payload, wanted, how, pending, untested } = match plan {
             Plan::Done(change) => return Ok(change),
             Plan::Apply(apply) => *apply,
         };
@@ -192,12 +214,19 @@ impl Applier {
             How::Create | How::Update { .. } => {}
         }
         let request = rest::Apply { field_manager: &inner.field_manager, dry_run: false };
-        let answer = rest::apply(&self.client, &path, &request, &payload).await.map_err(|error| {
-            ObjectError::Apply {
-                id: change.id.clone(),
-                cause: mask::mask(&payload, &error.to_string()).into_owned(),
+        let answer = match (rest::apply(&self.client, &path, &request, &payload).await, untested) {
+            (Ok(answer), _) => answer,
+            (Err(_), Some(item)) => {
+                // Nothing was changed: the dry run tells what is wrong, and what may be done about it.
+                drop(pending);
+                let plan = self.plan(*item, false).await?;
+                return Box::pin(self.carry_out(plan)).await;
             }
-        })?;
+            (Err(error), None) => {
+                let cause = mask::mask(&payload, &error.to_string()).into_owned();
+                return Err(ObjectError::Apply { id: change.id, cause });
+            }
+        };
         if let How::Update { version, takeover: false } = how
             && (version == resource_version(&answer) || self.written_long_ago(&answer))
         {

@@ -122,13 +122,8 @@ impl Applier {
         let deadline = Instant::now() + options.timeout;
         let inner = &self.cluster.inner;
         let waiting = Waiting::new(inner, targets);
-        let mut healths: Vec<Option<Health>> = targets
-            .iter()
-            .map(|target| {
-                let custom = options.evaluators.iter().any(|e| e.covers(&target.id.group_kind()));
-                (!custom && inner.is_ready(&target.id)).then(|| Health::current(&target.id))
-            })
-            .collect();
+        let mut healths: Vec<Option<Health>> =
+            targets.iter().map(|target| self.told(target, options)).collect();
         let mut due: Vec<usize> = (0..targets.len()).filter(|&i| healths[i].is_none()).collect();
         let mut poll = Duration::from_millis(250).min(options.interval);
         let mut next_poll = Instant::now() + poll;
@@ -158,6 +153,13 @@ impl Applier {
                 () = waiting.waiter.notify.notified() => {
                     tokio::time::sleep(GATHER).await;
                     due = waiting.moved();
+                    due.retain(|&i| match self.told(&targets[i], options) {
+                        None => true,
+                        told => {
+                            healths[i] = told;
+                            false
+                        }
+                    });
                 }
                 () = tokio::time::sleep_until(next_poll) => {
                     // Watched objects are polled at the full interval only: their children are not watched.
@@ -185,6 +187,19 @@ impl Applier {
             .buffered(self.options.concurrent.max(1))
             .collect()
             .await
+    }
+
+    /// The readiness of an object without asking for it, where a watch tells. A failure is looked at for its reason.
+    fn told(&self, target: &Target, options: &WaitOptions) -> Option<Health> {
+        let (id, inner) = (&target.id, &self.cluster.inner);
+        if options.evaluators.iter().any(|evaluator| evaluator.covers(&id.group_kind())) {
+            return None;
+        }
+        if inner.is_ready(id) {
+            return Some(Health::current(id));
+        }
+        let kind = inner.health(id).filter(|kind| *kind == Kind::InProgress)?;
+        Some(Health { id: id.clone(), status: Status::new(kind, ""), error: None })
     }
 
     /// Reads an object and judges it.
