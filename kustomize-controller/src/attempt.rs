@@ -22,8 +22,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{error, info};
 
-/// A step that lasts longer than this is shown in the status.
-const SHOW_AFTER: Duration = Duration::from_millis(500);
+/// A step, or a wait for a source or a dependency, that lasts longer than this is shown in the status.
+const SHOW_AFTER: Duration = Duration::from_secs(1);
 /// No health check gets less time than this.
 const MIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Prefix of the keys of event metadata.
@@ -60,6 +60,11 @@ pub(crate) enum Stop {
 impl Stop {
     pub(crate) fn failed(reason: &'static str, message: impl Into<String>) -> Self {
         Stop::Failed { reason, message: message.into(), digest: None }
+    }
+
+    /// Whether another object's next change may be all that it takes.
+    fn may_pass(&self) -> bool {
+        matches!(self, Stop::Waiting { .. } | Stop::SourceMissing { .. })
     }
 }
 
@@ -245,8 +250,34 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// Holds a pass that only lacks what another object is about to bring. Returns whether something happened: the
+    /// trigger that told so has put the next pass in line, and there is nothing to say about this one.
+    ///
+    /// A source and what uses it are usually created together, and a dependency and its dependents are woken together:
+    /// a status that lasts for the blink of an eye would only cost writes.
+    async fn hold(&self, stop: &Stop) -> bool {
+        if self.shown || !stop.may_pass() {
+            return false;
+        }
+        let held = self.cx.held.enter(&self.pass.key);
+        let wait = async {
+            tokio::select! {
+                biased;
+                _ = self.pass.interrupt.triggered() => true,
+                () = self.pass.shutdown.cancelled() => true,
+                () = tokio::time::sleep_until(self.begun + SHOW_AFTER) => false,
+            }
+        };
+        let happened = self.pass.slot.park(wait).await;
+        drop(held);
+        happened
+    }
+
     /// Ends a pass that stopped early.
     pub(crate) async fn stop(mut self, stop: Stop) -> Outcome {
+        if self.hold(&stop).await {
+            return Outcome::Done;
+        }
         let (generation, retry) = (self.generation(), self.retry_interval());
         let (reason, message, outcome) = match stop {
             Stop::Shutdown => return Outcome::Done,

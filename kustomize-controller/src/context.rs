@@ -4,7 +4,7 @@ use crate::build::Builds;
 use crate::config::Config;
 use crate::source::Sources;
 use crate::tree::Trees;
-use crate::watches::DriftBudget;
+use crate::watches::{DriftBudget, Held};
 use crate::{NAME, STATUS_MANAGER};
 use kube::{Api, Client};
 use sluice_api::kustomize::Kustomization;
@@ -36,6 +36,7 @@ pub(crate) struct Context {
     pub(crate) builds: Builds,
     pub(crate) building: Semaphore,
     pub(crate) cluster: Cluster,
+    pub(crate) held: Held,
     pub(crate) custom_stage: Vec<GroupKind>,
 }
 
@@ -74,6 +75,7 @@ impl Context {
             builds: Builds::default(),
             building: Semaphore::new(CONCURRENT_BUILDS),
             cluster,
+            held: Held::default(),
             config,
             gates,
             client,

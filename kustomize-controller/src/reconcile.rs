@@ -131,7 +131,9 @@ async fn built(attempt: &mut Attempt<'_>, artifact: &Artifact) -> Result<Built, 
             std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
             _ => err.to_string(),
         };
-        return Err(path_failure(format!("stat {}: {cause}", dir.display())));
+        // Where it was unpacked to is of no use to anybody.
+        let shown = dir.strip_prefix(tree.root()).unwrap_or(&dir);
+        return Err(path_failure(format!("stat {}: {cause}", shown.display())));
     }
     attempt.status().last_attempted_revision = Some(artifact.revision.to_string());
     attempt.step("Building manifests");

@@ -114,10 +114,11 @@ fn affected(all: &[Arc<Kustomization>], kind: &str, source: &Key, revision: &str
         let uses = reference.kind.to_string() == kind
             && *reference.name == *source.name
             && *namespace == *source.namespace;
-        let status = object.status.clone().unwrap_or_default();
-        let knows = status.last_attempted_revision.as_deref() == Some(revision)
-            && (conditions::is_true(&status.conditions, READY)
-                || conditions::is_true(&status.conditions, conditions::RECONCILING));
+        let knows = object.status.as_ref().is_some_and(|status| {
+            status.last_attempted_revision.as_deref() == Some(revision)
+                && (conditions::is_true(&status.conditions, READY)
+                    || conditions::is_true(&status.conditions, conditions::RECONCILING))
+        });
         if uses && !knows {
             affected.insert(own, object.clone());
         }
@@ -174,9 +175,10 @@ fn names(object: &Kustomization, kind: &str, name: &str) -> bool {
 pub(crate) fn wake_dependents(context: &Context, key: &Key) {
     for object in context.handle.store().list() {
         let own = Key::of(object.as_ref());
-        let waits = object.status.as_ref().is_some_and(|status| {
-            conditions::reason(&status.conditions, READY) == sluice_api::meta::DEPENDENCY_NOT_READY_REASON
-        });
+        let waits = context.held.contains(&own)
+            || object.status.as_ref().is_some_and(|status| {
+                conditions::reason(&status.conditions, READY) == sluice_api::meta::DEPENDENCY_NOT_READY_REASON
+            });
         let depends = object.spec.depends_on.iter().any(|dependency| {
             let namespace =
                 dependency.namespace.as_deref().filter(|n| !n.is_empty()).unwrap_or(&own.namespace);
@@ -185,6 +187,33 @@ pub(crate) fn wake_dependents(context: &Context, key: &Key) {
         if waits && depends {
             context.handle.trigger(own, Cause::related("Kustomization", &key.namespace, &key.name));
         }
+    }
+}
+
+/// The Kustomizations whose pass waits for another object without having said so in the status.
+#[derive(Debug, Default)]
+pub(crate) struct Held(Mutex<HashSet<Key>>);
+
+impl Held {
+    /// Notes a wait, until what is returned is dropped.
+    pub(crate) fn enter(&self, key: &Key) -> impl Drop + use<'_> {
+        self.0.lock().insert(key.clone());
+        HeldGuard { held: self, key: key.clone() }
+    }
+
+    fn contains(&self, key: &Key) -> bool {
+        self.0.lock().contains(key)
+    }
+}
+
+struct HeldGuard<'a> {
+    held: &'a Held,
+    key: Key,
+}
+
+impl Drop for HeldGuard<'_> {
+    fn drop(&mut self) {
+        self.held.0.lock().remove(&self.key);
     }
 }
 
