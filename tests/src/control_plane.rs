@@ -25,7 +25,7 @@ static TURN: Semaphore = Semaphore::const_new(1);
 const TOKEN: &str = "sluice-tests-admin";
 /// What kube-controller-manager does here. The rest needs a cloud, volumes or metrics.
 const CONTROLLERS: &str = "clusterrole-aggregation-controller,cronjob-controller,daemonset-controller,deployment-controller,\
-    endpoints-controller,endpointslice-controller,garbage-collector-controller,job-controller,namespace-controller,\
+    endpoints-controller,endpointslice-controller,garbage-collector-controller,job-controller,namespace-controller,node-lifecycle-controller,\
     pod-garbage-collector-controller,replicaset-controller,root-ca-certificate-publisher-controller,\
     serviceaccount-controller,statefulset-controller,ttl-after-finished-controller";
 const NODES: usize = 2;
