@@ -27,7 +27,13 @@ pub mod schema;
 pub mod show;
 pub mod values;
 
+mod pattern;
+mod text;
+mod yaml;
+
+pub(crate) use sluice_gotemplate::functions::semver;
+
 pub use capabilities::Capabilities;
-pub use chart::{Chart, ChartFile, LoadError, Metadata};
+pub use chart::{Chart, ChartFile, LoadError, LoadOptions, Metadata};
 pub use dependencies::Instance;
-pub use render::{Release, RenderError, RenderOptions, Rendered, RenderedFile, Renderer};
+pub use render::{LogLine, Release, RenderError, RenderOptions, Rendered, RenderedFile, Renderer};

@@ -2,10 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use crate::{Capabilities, Chart};
+use crate::dependencies::plan::{Plan, compatible};
+use crate::engine::{Cache, Compiled, Failure, parse_failure};
+use crate::schema::Schemas;
+use crate::values::coalesce::{self, Nulls};
+use crate::{Capabilities, Chart, Instance};
 
 /// What is rendered for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,29 +52,48 @@ pub type Log = Arc<dyn Fn(LogLine) + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct RenderOptions {
     /// The cluster's version and APIs.
-    pub capabilities: Capabilities,
+    pub capabilities: Arc<Capabilities>,
     /// Leaves the values unchecked.
     pub skip_schema_validation: bool,
     /// `required` and `fail` do not fail: for linting.
     pub lint: bool,
     /// Answers `lookup`; without it every answer is an empty map.
     pub lookup: Option<Arc<dyn Lookup>>,
+    /// Whether `getHostByName` may ask the resolver; it returns nothing otherwise.
+    pub dns: bool,
+    /// Makes random functions repeatable: for tests only.
+    pub seed: Option<u64>,
     /// Where warnings go; nowhere by default.
     pub log: Option<Log>,
+    /// Set by another thread to end the render.
+    pub canceled: Option<Arc<AtomicBool>>,
     /// Bounds on one render.
     pub limits: Limits,
 }
 
-/// Bounds on one render.
+impl fmt::Debug for RenderOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RenderOptions").field("lint", &self.lint).field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// Bounds on one render. The defaults suit charts of any size; a render that passes one fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of all output.
+    /// Bytes of text that templates may produce, by output and by functions together.
     pub output: usize,
+    /// Actions, calls and iterations.
+    pub steps: u64,
+    /// Items of a list or repetition that one function makes.
+    pub items: usize,
+    /// Time.
+    pub time: Option<Duration>,
 }
 
 impl Default for Limits {
+    /// 1 GiB of text, a billion steps, ten million items, no limit in time.
     fn default() -> Self {
-        Self { output: 256 << 20 }
+        Self { output: 1 << 30, steps: 1_000_000_000, items: 10_000_000, time: None }
     }
 }
 
@@ -102,6 +128,9 @@ pub enum RenderError {
     /// Conditions, tags or the shape of a subchart's values.
     #[error("chart dependencies processing failed: {0}")]
     Dependencies(String),
+    /// The values hold something else than a map where a subchart's belong.
+    #[error("{0}")]
+    Values(String),
     /// The values are not what a schema asks for.
     #[error("{0}")]
     Schema(String),
@@ -123,9 +152,44 @@ pub enum RenderError {
     },
 }
 
+impl RenderError {
+    /// What to do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Template { hint, .. } => hint.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl From<Failure> for RenderError {
+    fn from(failure: Failure) -> Self {
+        Self::Template { message: failure.message, hint: failure.hint }
+    }
+}
+
 /// A chart that can be rendered with many values, from many threads at once.
+///
+/// Files are parsed when they are first needed and kept; so is what follows from the choice of subcharts, for the last
+/// few choices.
 pub struct Renderer {
     chart: Arc<Chart>,
+    cache: Cache,
+    schemas: Schemas,
+    prepared: Mutex<Vec<Arc<Prepared>>>,
+}
+
+/// How many choices of subcharts are kept.
+const PREPARED: usize = 8;
+
+/// All that does not depend on values, once the subcharts are chosen.
+struct Prepared {
+    plan: Plan,
+    instance: Instance,
+    /// What was logged on the way: the same for every render.
+    log: Vec<LogLine>,
+    compiled: Mutex<Option<Arc<Compiled>>>,
 }
 
 impl fmt::Debug for Renderer {
@@ -138,7 +202,7 @@ impl Renderer {
     /// Takes a chart; templates are compiled when they are first needed.
     #[must_use]
     pub fn new(chart: Arc<Chart>) -> Self {
-        Self { chart }
+        Self { chart, cache: Cache::new(), schemas: Schemas::default(), prepared: Mutex::default() }
     }
 
     /// The chart.
@@ -157,7 +221,152 @@ impl Renderer {
         values: &Map<String, Value>,
         options: &RenderOptions,
     ) -> Result<Rendered, RenderError> {
-        let _ = (release, values, options);
-        Ok(Rendered::default())
+        check_name(&release.name)?;
+        let mut log = |line: LogLine| {
+            if let Some(log) = &options.log {
+                log(line);
+            }
+        };
+        let prepared = self.prepare(values, &mut log).map_err(RenderError::Dependencies)?;
+        let instance = &prepared.instance;
+        let mut all = values.clone();
+        let mut warn = |message| log(LogLine { level: "INFO", message });
+        coalesce::coalesce(instance, &mut all, Nulls::Remove, &mut warn).map_err(RenderError::Values)?;
+        if !options.skip_schema_validation {
+            self.schemas.check(instance, &all).map_err(RenderError::Schema)?;
+        }
+        check_kube_version(instance, &options.capabilities)?;
+        let compiled = self.compile(&prepared)?;
+        let files = compiled.execute(instance, &all, release, options)?;
+        Ok(sorted(instance, files))
+    }
+
+    /// The values that templates would see, and the charts that would take part: for linting and inspection.
+    ///
+    /// # Errors
+    /// As [`Renderer::render`], without the steps behind the values.
+    pub fn coalesced(
+        &self,
+        values: &Map<String, Value>,
+        options: &RenderOptions,
+    ) -> Result<(Instance, Map<String, Value>), RenderError> {
+        let mut log = |line: LogLine| {
+            if let Some(log) = &options.log {
+                log(line);
+            }
+        };
+        let prepared = self.prepare(values, &mut log).map_err(RenderError::Dependencies)?;
+        let mut all = values.clone();
+        let mut warn = |message| log(LogLine { level: "INFO", message });
+        coalesce::coalesce(&prepared.instance, &mut all, Nulls::Remove, &mut warn)
+            .map_err(RenderError::Values)?;
+        Ok((prepared.instance.clone(), all))
+    }
+
+    fn prepare(
+        &self,
+        values: &Map<String, Value>,
+        log: &mut dyn FnMut(LogLine),
+    ) -> Result<Arc<Prepared>, String> {
+        let plan = Plan::new(&self.chart, values, log)?;
+        let known = {
+            let mut prepared = self.prepared.lock();
+            let at = prepared.iter().position(|it| it.plan == plan);
+            at.map(|at| {
+                let it = prepared.remove(at);
+                prepared.push(Arc::clone(&it));
+                it
+            })
+        };
+        if let Some(known) = known {
+            known.log.iter().cloned().for_each(log);
+            return Ok(known);
+        }
+        let mut lines = Vec::new();
+        let instance = Instance::of(&plan, &mut |line| lines.push(line))?;
+        lines.iter().cloned().for_each(log);
+        let made = Arc::new(Prepared { plan, instance, log: lines, compiled: Mutex::default() });
+        let mut prepared = self.prepared.lock();
+        if prepared.len() >= PREPARED {
+            prepared.remove(0);
+        }
+        prepared.push(Arc::clone(&made));
+        Ok(made)
+    }
+
+    fn compile(&self, prepared: &Prepared) -> Result<Arc<Compiled>, RenderError> {
+        if let Some(compiled) = &*prepared.compiled.lock() {
+            return Ok(Arc::clone(compiled));
+        }
+        let compiled = Compiled::new(&prepared.instance, &self.cache)
+            .map_err(|(file, error)| parse_failure(&file, &error))?;
+        let compiled = Arc::new(compiled);
+        *prepared.compiled.lock() = Some(Arc::clone(&compiled));
+        Ok(compiled)
+    }
+}
+
+/// Refuses names that cannot be part of the names of objects.
+///
+/// # Errors
+/// Helm's text.
+pub fn check_name(name: &str) -> Result<(), RenderError> {
+    if name.is_empty() {
+        return Err(RenderError::Name("no release name set".into()));
+    }
+    let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let part = |part: &str| {
+        let bytes = part.as_bytes();
+        edge(bytes.first())
+            && edge(bytes.last())
+            && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+    };
+    if name.len() <= 53 && name.split('.').all(part) {
+        return Ok(());
+    }
+    Err(RenderError::Name(format!(
+        "release name {}: invalid release name, must match regex \
+         ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length must not be longer than 53",
+        crate::text::quoted(name)
+    )))
+}
+
+fn check_kube_version(instance: &Instance, capabilities: &Capabilities) -> Result<(), RenderError> {
+    let constraint = &instance.metadata.kube_version;
+    if constraint.is_empty() || compatible(constraint, capabilities.kube_version.comparable()) {
+        return Ok(());
+    }
+    Err(RenderError::KubeVersion {
+        constraint: constraint.clone(),
+        version: capabilities.kube_version.version.clone(),
+    })
+}
+
+/// Puts the files in order and the notes aside.
+fn sorted(instance: &Instance, files: Vec<RenderedFile>) -> Rendered {
+    const NOTES: &str = "NOTES.txt";
+    let (mut notes, mut files): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|file| file.name.ends_with(NOTES));
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    notes.sort_by(|a, b| a.name.cmp(&b.name));
+    let of_root = format!("{}/templates/{NOTES}", instance.path);
+    let root = notes.iter().position(|file| file.name == of_root).map(|at| notes.remove(at).text);
+    let mut crds = Vec::new();
+    collect_crds(instance, &mut crds);
+    Rendered { files, notes: root, subchart_notes: notes, crds }
+}
+
+fn collect_crds(instance: &Instance, crds: &mut Vec<RenderedFile>) {
+    let is_crd = |name: &str| {
+        name.starts_with("crds/") && [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
+    };
+    for file in instance.chart.files.iter().filter(|file| is_crd(&file.name)) {
+        crds.push(RenderedFile {
+            name: format!("{}/{}", instance.path, file.name),
+            text: String::from_utf8_lossy(&file.data).into_owned(),
+        });
+    }
+    for child in &instance.children {
+        collect_crds(child, crds);
     }
 }

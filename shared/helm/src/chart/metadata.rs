@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use sluice_yaml::Node;
+
+use super::decode::Decoder;
+use crate::yaml;
+
 /// The content of `Chart.yaml`. Absent texts are empty.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metadata {
@@ -39,6 +44,14 @@ pub struct Metadata {
     pub dependencies: Vec<Dependency>,
     /// `application`, `library` or empty.
     pub kind: String,
+    pub(super) nulls: Nulls,
+}
+
+/// Which lists held an entry that is `null`: refused, but only after other faults.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Nulls {
+    pub(super) maintainers: bool,
+    pub(super) dependencies: bool,
 }
 
 /// Somebody who keeps a chart.
@@ -98,4 +111,151 @@ pub struct Lock {
     pub digest: String,
     /// The versions that were chosen.
     pub dependencies: Vec<Dependency>,
+}
+
+impl Metadata {
+    /// Lays the fields of a YAML text over what is there, as `Chart.yaml` and then `requirements.yaml` are read.
+    ///
+    /// # Errors
+    /// Go's text for what is not YAML or does not fit.
+    pub(crate) fn read(&mut self, text: &[u8]) -> Result<(), String> {
+        let Some(node) = yaml::node(text)? else { return Ok(()) };
+        // The version is looked for first, by a reader of its own whose name shows in the message.
+        let mut base = Decoder::default();
+        base.fields("loader.chartBase", &["apiVersion"], &node, |d, _, node| d.text(node, &mut String::new()));
+        base.finish()?;
+        let mut decoder = Decoder::default();
+        self.decode(&mut decoder, &node);
+        decoder.finish()
+    }
+
+    fn decode(&mut self, decoder: &mut Decoder, node: &Node) {
+        const NAMES: [&str; 17] = [
+            "name",
+            "home",
+            "sources",
+            "version",
+            "description",
+            "keywords",
+            "maintainers",
+            "icon",
+            "apiVersion",
+            "condition",
+            "tags",
+            "appVersion",
+            "deprecated",
+            "annotations",
+            "kubeVersion",
+            "dependencies",
+            "type",
+        ];
+        decoder.fields("v2.Metadata", &NAMES, node, |d, name, node| match name {
+            "name" => d.text(node, &mut self.name),
+            "home" => d.text(node, &mut self.home),
+            "sources" => d.texts(node, &mut self.sources),
+            "version" => d.text(node, &mut self.version),
+            "description" => d.text(node, &mut self.description),
+            "keywords" => d.texts(node, &mut self.keywords),
+            "maintainers" => {
+                let mut list = Vec::new();
+                d.list("[]*v2.Maintainer", node, &mut list, Maintainer::decode);
+                self.nulls.maintainers = list.iter().any(Option::is_none);
+                self.maintainers = list.into_iter().flatten().collect();
+            }
+            "icon" => d.text(node, &mut self.icon),
+            "apiVersion" => d.text(node, &mut self.api_version),
+            "condition" => d.text(node, &mut self.condition),
+            "tags" => d.text(node, &mut self.tags),
+            "appVersion" => d.text(node, &mut self.app_version),
+            "deprecated" => d.boolean(node, &mut self.deprecated),
+            "annotations" => d.text_map(node, &mut self.annotations),
+            "kubeVersion" => d.text(node, &mut self.kube_version),
+            "dependencies" => {
+                let mut list = Vec::new();
+                d.list("[]*v2.Dependency", node, &mut list, Dependency::decode);
+                self.nulls.dependencies = list.iter().any(Option::is_none);
+                self.dependencies = list.into_iter().flatten().collect();
+            }
+            _ => d.text(node, &mut self.kind),
+        });
+    }
+}
+
+impl Maintainer {
+    fn decode(decoder: &mut Decoder, node: &Node) -> Option<Self> {
+        if node.is_null() {
+            return None;
+        }
+        let mut it = Self::default();
+        decoder.fields("v2.Maintainer", &["name", "email", "url"], node, |d, name, node| match name {
+            "name" => d.text(node, &mut it.name),
+            "email" => d.text(node, &mut it.email),
+            _ => d.text(node, &mut it.url),
+        });
+        Some(it)
+    }
+}
+
+impl Dependency {
+    fn decode(decoder: &mut Decoder, node: &Node) -> Option<Self> {
+        const NAMES: [&str; 8] =
+            ["name", "version", "repository", "condition", "tags", "enabled", "import-values", "alias"];
+        if node.is_null() {
+            return None;
+        }
+        let mut it = Self::default();
+        decoder.fields("v2.Dependency", &NAMES, node, |d, name, node| match name {
+            "name" => d.text(node, &mut it.name),
+            "version" => d.text(node, &mut it.version),
+            "repository" => d.text(node, &mut it.repository),
+            "condition" => d.text(node, &mut it.condition),
+            "tags" => d.texts(node, &mut it.tags),
+            "enabled" => d.boolean(node, &mut it.enabled),
+            "import-values" => {
+                d.list("[]interface {}", node, &mut it.import_values, |_, node| ImportValue::of(node));
+            }
+            _ => d.text(node, &mut it.alias),
+        });
+        Some(it)
+    }
+}
+
+impl ImportValue {
+    fn of(node: &Node) -> Self {
+        // A number that JSON cannot hold was refused before; null stands for what cannot be.
+        match yaml::node_value(node.clone()).unwrap_or_default() {
+            serde_json::Value::String(name) => Self::Export(name),
+            serde_json::Value::Object(map) => {
+                // An absent path prints as Go prints nil.
+                let text = |key: &str| match map.get(key) {
+                    None | Some(serde_json::Value::Null) => "<nil>".to_owned(),
+                    Some(serde_json::Value::String(text)) => text.clone(),
+                    Some(other) => other.to_string(),
+                };
+                Self::Paths { child: text("child"), parent: text("parent") }
+            }
+            other => Self::Other(other),
+        }
+    }
+}
+
+impl Lock {
+    /// Reads `Chart.lock` or `requirements.lock`.
+    ///
+    /// # Errors
+    /// Go's text for what is not YAML or does not fit.
+    pub(crate) fn read(text: &[u8]) -> Result<Self, String> {
+        let mut lock = Self::default();
+        let Some(node) = yaml::node(text)? else { return Ok(lock) };
+        let mut decoder = Decoder::default();
+        let mut dependencies = Vec::new();
+        decoder.fields("v2.Lock", &["generated", "digest", "dependencies"], &node, |d, name, node| match name {
+            "generated" => d.text(node, &mut lock.generated),
+            "digest" => d.text(node, &mut lock.digest),
+            _ => d.list("[]*v2.Dependency", node, &mut dependencies, Dependency::decode),
+        });
+        decoder.finish()?;
+        lock.dependencies = dependencies.into_iter().flatten().collect();
+        Ok(lock)
+    }
 }

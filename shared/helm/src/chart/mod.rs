@@ -3,14 +3,23 @@
 //! A [`Chart`] is immutable and shared: nothing that a release does changes it. What a release makes of it (aliases,
 //! disabled subcharts, imported values) is an [`Instance`](crate::Instance).
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+mod archive;
+mod decode;
+mod directory;
 mod error;
+mod file;
+mod files;
+mod ignore;
 mod metadata;
+mod validate;
+mod version;
 
 pub use error::LoadError;
 pub use metadata::{Dependency, ImportValue, Lock, Maintainer, Metadata};
@@ -49,7 +58,57 @@ pub struct ChartFile {
     pub modified: Option<SystemTime>,
 }
 
+/// How a chart is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Symbolic links in a chart's folder may lead anywhere, as Helm lets them. Only for charts of one's own.
+    pub links_anywhere: bool,
+    /// The folder within which links have to stay; the chart's own by default.
+    pub links_within: Option<PathBuf>,
+    /// Bytes of all files, subcharts and what is packed in them included.
+    pub max_bytes: u64,
+    /// Number of all files.
+    pub max_files: usize,
+}
+
+impl Default for LoadOptions {
+    /// 100 MiB, which is Helm's limit, in 50,000 files.
+    fn default() -> Self {
+        Self { links_anywhere: false, links_within: None, max_bytes: 100 << 20, max_files: 50_000 }
+    }
+}
+
 impl Chart {
+    /// Loads a chart from a folder or from an archive file.
+    ///
+    /// # Errors
+    /// Helm's text for what is missing, cannot be read or is not allowed.
+    pub fn load(path: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
+        let info = path
+            .metadata()
+            .map_err(|error| LoadError::new(directory::go_error("stat", path, &error)))?;
+        if info.is_dir() { directory::load(path, options) } else { file::load(path, options) }
+    }
+
+    /// Loads a chart from the bytes of an archive.
+    ///
+    /// # Errors
+    /// Helm's text for what is missing, cannot be read or is not allowed.
+    pub fn from_archive(data: &[u8], options: &LoadOptions) -> Result<Self, LoadError> {
+        archive::load(data, options)
+    }
+
+    /// Makes a chart of files in memory; their names are paths from the chart's root.
+    ///
+    /// # Errors
+    /// Helm's text for what is missing, cannot be read or is not allowed.
+    pub fn from_files(files: Vec<ChartFile>, options: &LoadOptions) -> Result<Self, LoadError> {
+        if let Some(file) = files.iter().find(|file| file.name == "Chart.yaml") {
+            version::check(&file.data)?;
+        }
+        files::load(files, &mut files::Budget::new(options.max_bytes, options.max_files))
+    }
+
     /// The name in `Chart.yaml`.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -59,7 +118,7 @@ impl Chart {
     /// Whether the chart holds only helpers for other charts: files that begin with `_`.
     #[must_use]
     pub fn is_library(&self) -> bool {
-        self.metadata.kind == "library"
+        self.metadata.kind.eq_ignore_ascii_case("library")
     }
 
     /// The file `name` as it was read.

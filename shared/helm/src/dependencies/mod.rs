@@ -1,10 +1,17 @@
 //! Which subcharts take part in a release, and under which names.
+//!
+//! Two steps. A [`Plan`](plan::Plan) is what the user's values decide: aliases, tags, conditions. An [`Instance`] is
+//! what follows from a plan alone: the charts' defaults with the imported values. Releases with equal plans share it.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use crate::chart::{Chart, Metadata};
+use crate::values::coalesce::Node;
+
+mod import;
+pub(crate) mod plan;
 
 /// A chart as one release uses it: aliased, without disabled subcharts, with imported values.
 #[derive(Debug, Clone)]
@@ -27,4 +34,30 @@ impl Instance {
     pub fn name(&self) -> &str {
         &self.metadata.name
     }
+}
+
+impl Node for Instance {
+    fn name(&self) -> &str {
+        &self.metadata.name
+    }
+
+    fn defaults(&self) -> &Map<String, Value> {
+        &self.defaults
+    }
+
+    fn children(&self) -> &[Self] {
+        &self.children
+    }
+}
+
+/// The names of dependencies that `Chart.yaml` asks for and `charts/` does not hold, in order.
+#[must_use]
+pub fn missing(chart: &Chart) -> Vec<&str> {
+    chart
+        .metadata
+        .dependencies
+        .iter()
+        .map(|wanted| wanted.name.as_str())
+        .filter(|name| chart.dependencies.iter().all(|subchart| subchart.name() != *name))
+        .collect()
 }

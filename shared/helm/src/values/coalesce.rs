@@ -1,0 +1,227 @@
+//! Lays values over defaults, chart by chart: the user's over the parent's over the child's.
+//!
+//! There are two ways of it. *Coalescing* makes the values that templates see: a `null` of the user takes a default
+//! away, and a default that is `null` is none. *Merging* keeps every `null`, for use while dependencies are worked out
+//! and coalescing is still to come.
+
+use serde_json::{Map, Value};
+
+use crate::text::go_value;
+
+/// Takes the warnings, each a whole sentence of Helm's.
+pub(crate) type Warn<'a> = &'a mut dyn FnMut(String);
+
+/// A chart as far as values are concerned.
+pub(crate) trait Node {
+    /// The key of its values in its parent's.
+    fn name(&self) -> &str;
+    /// Its default values.
+    fn defaults(&self) -> &Map<String, Value>;
+    /// Its subcharts.
+    fn children(&self) -> &[Self]
+    where
+        Self: Sized;
+}
+
+/// What happens to nulls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nulls {
+    /// They remove.
+    Remove,
+    /// They stay.
+    Keep,
+}
+
+/// Completes `values` with the defaults of `chart` and, each under its name, of its subcharts.
+///
+/// # Errors
+/// The values hold something else than a map where a subchart's values belong.
+pub(crate) fn coalesce<N: Node>(
+    chart: &N,
+    values: &mut Map<String, Value>,
+    nulls: Nulls,
+    warn: Warn<'_>,
+) -> Result<(), String> {
+    chart_values(chart, values, "", nulls, warn)
+}
+
+fn chart_values<N: Node>(
+    chart: &N,
+    values: &mut Map<String, Value>,
+    prefix: &str,
+    nulls: Nulls,
+    warn: Warn<'_>,
+) -> Result<(), String> {
+    let prefix = joined(prefix, chart.name());
+    own_values(chart, values, &prefix, nulls, warn);
+    for child in chart.children() {
+        let mut below = match values.remove(child.name()) {
+            None => Map::new(),
+            Some(Value::Object(below)) => below,
+            Some(other) => return Err(mismatch(child.name(), &other)),
+        };
+        globals(&mut below, values, &prefix, warn);
+        let done = chart_values(child, &mut below, &prefix, nulls, warn);
+        values.insert(child.name().to_owned(), Value::Object(below));
+        done?;
+    }
+    Ok(())
+}
+
+/// Completes `values` with the defaults of one chart.
+fn own_values<N: Node>(
+    chart: &N,
+    values: &mut Map<String, Value>,
+    prefix: &str,
+    nulls: Nulls,
+    warn: Warn<'_>,
+) {
+    for (key, default) in chart.defaults() {
+        match (values.get_mut(key), default) {
+            (None, default) => {
+                if let Some(default) = copied(default, nulls) {
+                    values.insert(key.clone(), default);
+                }
+            }
+            (Some(Value::Null), _) if nulls == Nulls::Remove => {
+                values.remove(key);
+            }
+            (Some(Value::Object(over)), Value::Object(default)) => {
+                // A subchart works out its nulls itself, later.
+                let child = chart.children().iter().any(|child| child.name() == key);
+                let nulls = if child { Nulls::Keep } else { nulls };
+                lay_under(over, default, &joined(prefix, key), nulls, warn);
+            }
+            (Some(Value::Object(_)), default) if !default.is_null() => {
+                warn(format!("warning: skipped value for {prefix}.{key}: Not a table."));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Completes `over` with `under`, at every depth.
+pub(crate) fn lay_under(
+    over: &mut Map<String, Value>,
+    under: &Map<String, Value>,
+    prefix: &str,
+    nulls: Nulls,
+    warn: Warn<'_>,
+) {
+    for (key, default) in under {
+        match (over.get_mut(key), default) {
+            (None, default) => {
+                if let Some(default) = copied(default, nulls) {
+                    over.insert(key.clone(), default);
+                }
+            }
+            (Some(Value::Null), default) => {
+                if nulls == Nulls::Remove && !default.is_null() {
+                    over.remove(key);
+                }
+            }
+            (Some(Value::Object(over)), Value::Object(default)) => {
+                lay_under(over, default, &joined(prefix, key), nulls, warn);
+            }
+            (Some(Value::Object(_)), default) => {
+                if !default.is_null() {
+                    warn(format!(
+                        "warning: destination for {} is a table. Ignoring non-table value ({})",
+                        joined(prefix, key),
+                        go_value(default)
+                    ));
+                }
+            }
+            (Some(_), Value::Object(_)) => {
+                warn(format!(
+                    "warning: cannot overwrite table with non table for {} ({})",
+                    joined(prefix, key),
+                    go_value(default)
+                ));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A default as it is taken over; `None` for one that is no value.
+fn copied(value: &Value, nulls: Nulls) -> Option<Value> {
+    match (value, nulls) {
+        (Value::Null, Nulls::Remove) => None,
+        (Value::Object(map), Nulls::Remove) => Some(Value::Object(
+            map.iter().filter_map(|(key, value)| Some((key.clone(), copied(value, nulls)?))).collect(),
+        )),
+        (value, _) => Some(value.clone()),
+    }
+}
+
+/// Hands the `global` values of `from` down to a subchart, whose own lie below them.
+fn globals(to: &mut Map<String, Value>, from: &mut Map<String, Value>, prefix: &str, warn: Warn<'_>) {
+    let mut ours = match to.get_mut("global") {
+        None => Map::new(),
+        Some(Value::Object(map)) => std::mem::take(map),
+        Some(_) => {
+            warn("warning: skipping globals because destination global is not a table.".into());
+            return;
+        }
+    };
+    match from.get_mut("global") {
+        None => {}
+        Some(Value::Object(theirs)) => {
+            for (key, value) in theirs {
+                hand_down(&mut ours, key, value, prefix, warn);
+            }
+        }
+        Some(_) => {
+            warn("warning: skipping globals because source global is not a table.".into());
+            if to.contains_key("global") {
+                to.insert("global".into(), Value::Object(ours));
+            }
+            return;
+        }
+    }
+    to.insert("global".into(), Value::Object(ours));
+}
+
+fn hand_down(ours: &mut Map<String, Value>, key: &str, value: &mut Value, prefix: &str, warn: Warn<'_>) {
+    match (ours.get(key), value) {
+        (Some(Value::Object(below)), Value::Object(above)) => {
+            let mut merged = above.clone();
+            lay_under(&mut merged, below, &joined(prefix, key), Nulls::Keep, warn);
+            // Below its first level, Helm shares a table between parent and child: the parent sees what was merged.
+            for (key, value) in above.iter_mut().filter(|(_, value)| value.is_object()) {
+                if let Some(merged) = merged.get(key) {
+                    value.clone_from(merged);
+                }
+            }
+            ours.insert(key.to_owned(), Value::Object(merged));
+        }
+        (Some(existing), Value::Object(_)) if !existing.is_object() => {
+            warn(format!(
+                "Conflict: cannot merge map onto non-map for {}. Skipping.",
+                crate::text::quoted(key)
+            ));
+        }
+        (Some(Value::Object(_)), _) => warn(format!("key {key} is table. Skipping")),
+        (_, value) => {
+            ours.insert(key.to_owned(), value.clone());
+        }
+    }
+}
+
+fn mismatch(name: &str, value: &Value) -> String {
+    let shown = match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Bool(yes) => format!("bool {yes}"),
+        Value::Number(number) if number.is_i64() => format!("int64 {number}"),
+        Value::Number(_) => format!("float64 {}", go_value(value)),
+        Value::String(text) => format!("string {}", crate::text::quoted(text)),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "a map".to_owned(),
+    };
+    format!("type mismatch on {name}: expected a map, got {shown}")
+}
+
+fn joined(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
+}
