@@ -17,7 +17,7 @@ fn main() -> anyhow::Result<()> {
             telemetry::init(&config.common.log_level, &config.common.log_encoding);
             runtime.block_on(async {
                 let shutdown = process::shutdown_on_signal()?;
-                source_controller::run(config, process::client().await?, shutdown).await
+                source_controller::run(config, process::client(&name).await?, shutdown).await
             })
         }
         "kustomize-controller" => {
@@ -25,7 +25,7 @@ fn main() -> anyhow::Result<()> {
             telemetry::init(&config.common.log_level, &config.common.log_encoding);
             runtime.block_on(async {
                 let shutdown = process::shutdown_on_signal()?;
-                kustomize_controller::run(config, process::client().await?, shutdown).await
+                kustomize_controller::run(config, process::client(&name).await?, shutdown).await
             })
         }
         other => bail!("there is no controller {other}"),
