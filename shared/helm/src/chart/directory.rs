@@ -119,10 +119,10 @@ impl Walk {
                 path.display()
             )));
         }
+        let max = self.budget.max;
         let too_large = || {
             LoadError::new(format!(
-                "error reading {name}: chart exceeds maximum decompressed size of {} bytes",
-                self.budget.max
+                "error reading {name}: chart exceeds maximum decompressed size of {max} bytes"
             ))
         };
         if info.len() > self.budget.bytes {
@@ -180,7 +180,10 @@ pub(super) fn go_error(operation: &str, path: &Path, error: &io::Error) -> Strin
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::IsADirectory => "is a directory".to_owned(),
         io::ErrorKind::NotADirectory => "not a directory".to_owned(),
-        io::ErrorKind::FilesystemLoop => "too many levels of symbolic links".to_owned(),
+        // The kind for a loop of links is not in stable Rust yet.
+        _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            "too many levels of symbolic links".to_owned()
+        }
         _ => {
             let text = error.to_string();
             text.split(" (os error").next().unwrap_or(&text).to_lowercase()

@@ -19,12 +19,8 @@ const KEPT: usize = 4096;
 /// A file that is no template.
 pub(crate) fn parse_failure(file: &str, error: &ParseError) -> Failure {
     let text = error.to_string();
-    let mut parts = text.split(": ");
-    let message = match (parts.next(), parts.next()) {
-        (Some(_), Some(location)) => {
-            let last = parts.next_back().unwrap_or(location);
-            format!("parse error at ({location}): {last}")
-        }
+    let message = match (text.split(": ").nth(1), text.rsplit(": ").next()) {
+        (Some(location), Some(last)) => format!("parse error at ({location}): {last}"),
         _ => format!("parse error in ({file}): {text}"),
     };
     let source = error.source.trim();

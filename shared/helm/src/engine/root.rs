@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sluice_gotemplate::call::{Args, Signature};
 use sluice_gotemplate::value::{MapMethod, MapType, NamedType, Numbers};
-use sluice_gotemplate::{Context, Error, Kind, List, Map, Type, Value};
+use sluice_gotemplate::{Context, Error, Kind, Map, Type, Value};
 
 use super::capabilities;
 use super::compile::ChartFiles;
