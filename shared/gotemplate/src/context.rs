@@ -13,6 +13,7 @@ use std::{
 
 use crate::{
     error::{Error, Stop},
+    parse::Parsed,
     set::Scope,
     value::{Map, Str, Value, WeakMap},
 };
@@ -70,6 +71,8 @@ pub struct Session<'a> {
     output: Cell<usize>,
     pub(crate) includes: RefCell<HashMap<Str, usize>>,
     pub(crate) tpl_depth: Cell<usize>,
+    /// The texts of `tpl`, compiled.
+    pub(crate) texts: RefCell<HashMap<Str, Arc<Parsed>>>,
     cycles: RefCell<Vec<WeakMap>>,
 }
 
@@ -83,6 +86,7 @@ impl<'a> Session<'a> {
             output: Cell::new(0),
             includes: RefCell::default(),
             tpl_depth: Cell::new(0),
+            texts: RefCell::default(),
             cycles: RefCell::default(),
         }
     }

@@ -1,18 +1,92 @@
-//! Go's `fmt` over template values.
+//! Go's `fmt` over template values: what `{{ x }}`, `print` and `printf` write.
+//!
+//! The texts are Go's to the letter, those for wrong verbs (`%!d(string=x)`) and missing arguments included, because
+//! charts put them into manifests without noticing.
 
-use crate::{Error, Value};
+mod number;
+mod printer;
+mod printf;
+mod quote;
+mod verbs;
 
-/// Appends `fmt.Sprint` of the values.
-pub(crate) fn print(_out: &mut Vec<u8>, _values: &[Value], _max: usize) -> Result<(), Error> {
+pub use printf::printf;
+
+use crate::{
+    error::Error,
+    value::{Str, Value},
+};
+use printer::Printer;
+
+/// Appends the values as Go's `fmt.Print` does: a blank between two of which neither is a string.
+///
+/// # Errors
+/// [`crate::Stop::Output`] if they take more than `max` bytes, [`crate::Stop::Depth`] if they are nested too deeply.
+pub fn print(out: &mut Vec<u8>, values: &[Value], max: usize) -> Result<(), Error> {
+    let mut printer = Printer::new(out, max);
+    let mut after_string = true;
+    for (i, value) in values.iter().enumerate() {
+        let is_string = matches!(value, Value::String(_));
+        if i > 0 && !is_string && !after_string {
+            printer.out.push(b' ');
+        }
+        printer.arg(value, 'v')?;
+        after_string = is_string;
+    }
+    printer.check()
+}
+
+/// Appends the values as Go's `fmt.Println` does: blanks between all, a newline at the end.
+///
+/// # Errors
+/// As [`print`].
+pub fn println(out: &mut Vec<u8>, values: &[Value], max: usize) -> Result<(), Error> {
+    let mut printer = Printer::new(out, max);
+    for (i, value) in values.iter().enumerate() {
+        if i > 0 {
+            printer.out.push(b' ');
+        }
+        printer.arg(value, 'v')?;
+    }
+    printer.out.push(b'\n');
+    printer.check()
+}
+
+/// Appends a value as the end of a pipeline is printed: nil is `<no value>`, a pointer is followed.
+///
+/// # Errors
+/// As [`print`].
+pub(crate) fn display(out: &mut Vec<u8>, value: &Value, max: usize) -> Result<(), Error> {
+    match value {
+        Value::Absent | Value::Nil => out.extend(b"<no value>"),
+        Value::String(text) => out.extend(text.as_bytes()),
+        Value::Object(object) => match object.text().or_else(|| object.pointer_text()) {
+            Some(text) => out.extend(text.as_bytes()),
+            None => Printer::new(out, max).pointee(value)?,
+        },
+        value => return print(out, std::slice::from_ref(value), max),
+    }
     Ok(())
 }
 
-/// Appends `fmt.Sprintf` of the values.
-pub(crate) fn printf(_out: &mut Vec<u8>, _format: &[u8], _values: &[Value], _max: usize) -> Result<(), Error> {
-    Ok(())
-}
-
-/// A text as Go's `%q` prints it.
+/// A text as Go's `%q` and `strconv.Quote` write it.
 pub fn quoted(text: &[u8]) -> String {
-    format!("{:?}", String::from_utf8_lossy(text))
+    let mut out = Vec::with_capacity(text.len() + 2);
+    quote::quote(&mut out, text, false);
+    // What is not UTF-8 has been escaped.
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// A float as `%v` writes it.
+pub fn float(x: f64) -> String {
+    number::float(x, b'g', None)
+}
+
+/// A value as a message quotes it (`range can't iterate over …`), cut at 1000 bytes.
+pub(crate) fn brief(value: &Value) -> String {
+    let mut out = Vec::new();
+    if print(&mut out, std::slice::from_ref(value), 1000).is_err() {
+        out.truncate(1000);
+        out.extend(b"...");
+    }
+    Str::from(out).to_str().into_owned()
 }

@@ -47,15 +47,15 @@ pub trait Object: fmt::Debug {
         None
     }
 
-    /// The value below a named type: the int64 of a duration, the `[]string` of a version set. Verbs like `%d`,
-    /// `range`, `len`, `index` and comparisons look at it.
-    fn underlying(&self) -> Option<Value> {
+    /// The text of a `String()` that only a pointer to the value has, where the value can be pointed to: it is a field of
+    /// something that is. Only the end of a pipeline sees it, `toString` and `printf` do not.
+    fn pointer_text(&self) -> Option<Str> {
         None
     }
 
-    /// The same value as it arrives behind an `interface {}` parameter. A struct that is a field of something addressable
-    /// loses the methods of its pointer there; all other objects stay what they are.
-    fn by_value(&self) -> Option<Value> {
+    /// The value below a named type: the int64 of a duration, the `[]string` of a version set. Verbs like `%d`,
+    /// `range`, `len`, `index` and comparisons look at it.
+    fn underlying(&self) -> Option<Value> {
         None
     }
 

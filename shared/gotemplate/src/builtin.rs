@@ -1,7 +1,0 @@
-//! Go's own functions.
-
-use crate::Function;
-
-pub(crate) fn functions() -> Vec<Function> {
-    Vec::new()
-}
