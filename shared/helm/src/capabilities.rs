@@ -48,7 +48,7 @@ impl Default for HelmVersion {
             version: "v4.3.1".into(),
             git_commit: String::new(),
             git_tree_state: String::new(),
-            go_version: "go1.26".into(),
+            go_version: "go1.26.8".into(),
             kube_client_version: "v1.37".into(),
         }
     }

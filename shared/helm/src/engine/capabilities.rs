@@ -24,7 +24,7 @@ pub(super) struct Root(pub(super) Arc<Capabilities>);
 impl Root {
     fn fields(&self) -> [(&'static str, Value); 3] {
         [
-            ("KubeVersion", Value::object(KubeVersion { of: Arc::clone(&self.0), addressable: true })),
+            ("KubeVersion", Value::object(KubeVersion(Arc::clone(&self.0)))),
             ("APIVersions", Value::object(VersionSet(Arc::clone(&self.0)))),
             ("HelmVersion", Value::object(BuildInfo(Arc::clone(&self.0)))),
         ]
@@ -43,7 +43,7 @@ impl Object for Root {
     fn field(&self, name: &str) -> Field {
         match name {
             "KubeVersion" => {
-                Field::Value(Value::object(KubeVersion { of: Arc::clone(&self.0), addressable: true }))
+                Field::Value(Value::object(KubeVersion(Arc::clone(&self.0))))
             }
             "APIVersions" => Field::Value(Value::object(VersionSet(Arc::clone(&self.0)))),
             "HelmVersion" => Field::Value(Value::object(BuildInfo(Arc::clone(&self.0)))),
@@ -67,18 +67,14 @@ impl Object for Root {
         Ok(json!({
             "APIVersions": self.0.api_versions,
             "HelmVersion": BuildInfo(Arc::clone(&self.0)).to_json()?,
-            "KubeVersion": KubeVersion { of: Arc::clone(&self.0), addressable: false }.to_json()?,
+            "KubeVersion": KubeVersion(Arc::clone(&self.0)).to_json()?,
         }))
     }
 }
 
-/// A version of Kubernetes: a struct whose methods belong to its pointer, so that they are there only while it is
-/// reached through `.Capabilities`.
+/// A version of Kubernetes: a struct whose methods belong to its pointer.
 #[derive(Debug)]
-struct KubeVersion {
-    of: Arc<Capabilities>,
-    addressable: bool,
-}
+struct KubeVersion(Arc<Capabilities>);
 
 impl Object for KubeVersion {
     fn go_type(&self) -> &'static NamedType {
@@ -90,16 +86,16 @@ impl Object for KubeVersion {
     }
 
     fn method(&self, name: &str) -> Option<&'static Signature> {
-        (self.addressable && matches!(name, "String" | "GitVersion")).then_some(&NOTHING)
+        matches!(name, "String" | "GitVersion").then_some(&NOTHING)
     }
 
     fn call(&self, name: &str, _: &Context<'_>, _: &Args) -> Result<Value, Error> {
-        let version = &self.of.kube_version;
+        let version = &self.0.kube_version;
         Ok(Value::from(if name == "String" { version.comparable() } else { &version.version }))
     }
 
     fn field(&self, name: &str) -> Field {
-        let version = &self.of.kube_version;
+        let version = &self.0.kube_version;
         match name {
             "Version" => Field::Value(version.version.as_str().into()),
             "Major" => Field::Value(version.major.as_str().into()),
@@ -110,7 +106,7 @@ impl Object for KubeVersion {
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
-        let version = &self.of.kube_version;
+        let version = &self.0.kube_version;
         vec![
             ("Version", version.version.as_str().into()),
             ("normalizedVersion", version.normalized.as_deref().unwrap_or_default().into()),
@@ -119,22 +115,17 @@ impl Object for KubeVersion {
         ]
     }
 
-    fn text(&self) -> Option<Str> {
-        self.addressable.then(|| self.of.kube_version.comparable().into())
-    }
-
-    fn by_value(&self) -> Option<Value> {
-        self.addressable
-            .then(|| Value::object(KubeVersion { of: Arc::clone(&self.of), addressable: false }))
+    fn pointer_text(&self) -> Option<Str> {
+        Some(self.0.kube_version.comparable().into())
     }
 
     fn equals(&self, other: &dyn Object) -> Option<bool> {
         let other = other.as_any().downcast_ref::<Self>();
-        Some(other.is_some_and(|other| self.of.kube_version == other.of.kube_version))
+        Some(other.is_some_and(|other| self.0.kube_version == other.0.kube_version))
     }
 
     fn to_json(&self) -> Result<Json, String> {
-        let version = &self.of.kube_version;
+        let version = &self.0.kube_version;
         Ok(json!({ "Major": version.major, "Minor": version.minor, "Version": version.version }))
     }
 }

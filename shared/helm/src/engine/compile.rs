@@ -70,7 +70,7 @@ impl Compiled {
         let mut names: Vec<(&String, &(usize, Bytes))> = found.iter().collect();
         // Deepest path first, then the last name first: what is parsed later wins, so parents beat their subcharts.
         names.sort_by_key(|(name, _)| (std::cmp::Reverse(depth(name)), std::cmp::Reverse(name.as_str())));
-        let mut set = Set::new(Arc::clone(&cache.functions));
+        let mut set = Set::new("gotpl", Arc::clone(&cache.functions));
         let mut files = Vec::with_capacity(names.len());
         for (name, (chart, data)) in names {
             let parsed = cache.parse(name, data).map_err(|error| (name.clone(), error))?;
