@@ -2,6 +2,7 @@
 
 use crate::attempt::{Attempt, PRUNE_FAILED, Stop};
 use crate::build::Built;
+use crate::config::{GROUP_CHANGE_LOG, MIGRATE_API_VERSION};
 use serde_json::Value;
 use sluice_api::meta::{
     PROGRESSING_REASON, RECONCILIATION_FAILED_REASON, ResourceInventory, ResourceRef, Selector,
@@ -65,7 +66,11 @@ pub(crate) async fn objects(
             attempt.status().inventory = Some(stored(&changes.inventory()));
             if changes.changed() {
                 let lines = changes.lines(false);
-                info!(output = lines, "server-side apply completed");
+                if attempt.cx.gates.enabled(GROUP_CHANGE_LOG) {
+                    info!(output = ?changes.grouped(), "server-side apply completed");
+                } else {
+                    info!(output = lines, "server-side apply completed");
+                }
                 attempt.event(Event::info(PROGRESSING_REASON, lines));
             }
             Ok(Applied { applier, changes, before, digest: built.digest })
@@ -188,6 +193,7 @@ pub(crate) fn applier(attempt: &Attempt<'_>, rules: &[Arc<dyn Evaluate>]) -> Res
     let options = Options {
         concurrent: cx.config.concurrent_ssa.max(1),
         force: spec.force,
+        migrate_versions: cx.gates.enabled(MIGRATE_API_VERSION),
         ignore: IgnoreRules::new(&ignore).map_err(|err| fail(err.to_string()))?,
         custom_stage: cx.custom_stage.clone(),
         evaluators: rules.to_vec(),

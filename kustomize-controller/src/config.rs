@@ -16,6 +16,10 @@ pub(crate) const DISABLE_CONFIG_WATCHERS: &str = "DisableConfigWatchers";
 pub(crate) const DISABLE_FAIL_FAST: &str = "DisableFailFastBehavior";
 /// ExternalArtifacts can be sources.
 pub(crate) const EXTERNAL_ARTIFACT: &str = "ExternalArtifact";
+/// The log names what was applied by what happened to it.
+pub(crate) const GROUP_CHANGE_LOG: &str = "GroupChangeLog";
+/// Managed fields of an API version that the manifests have left behind are rewritten.
+pub(crate) const MIGRATE_API_VERSION: &str = "MigrateAPIVersion";
 /// Objects can name a ServiceAccount whose cloud identity is used.
 pub(crate) const WORKLOAD_IDENTITY: &str = "ObjectLevelWorkloadIdentity";
 
@@ -31,8 +35,8 @@ const GATES: &[(&str, bool)] = &[
     (DISABLE_CONFIG_WATCHERS, false),
     (DISABLE_FAIL_FAST, false),
     (EXTERNAL_ARTIFACT, false),
-    ("GroupChangeLog", false),
-    ("MigrateAPIVersion", false),
+    (GROUP_CHANGE_LOG, false),
+    (MIGRATE_API_VERSION, false),
     (WORKLOAD_IDENTITY, false),
 ];
 

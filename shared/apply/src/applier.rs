@@ -25,6 +25,8 @@ pub struct Options {
     pub concurrent: usize,
     /// Recreate objects when a change is refused as immutable (`spec.force`).
     pub force: bool,
+    /// Before an apply, rewrite managed fields of other API versions to the manifest's (gate `MigrateAPIVersion`).
+    pub migrate_versions: bool,
     /// Drift that is left alone (`spec.ignore`).
     pub ignore: IgnoreRules,
     /// Kinds of the third stage (`--custom-apply-stage-kinds`).
@@ -42,6 +44,7 @@ impl Default for Options {
         Self {
             concurrent: 8,
             force: false,
+            migrate_versions: false,
             ignore: IgnoreRules::default(),
             custom_stage: Vec::new(),
             stage_timeout: Duration::from_secs(60),

@@ -305,6 +305,23 @@ async fn fields_of_kubectl_are_taken_over_by_one_patch() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn managed_fields_move_to_the_version_of_the_manifest_where_asked_to() {
+    let mock = Mock::new();
+    let (cluster, _) = mock.cluster();
+    let mut old = config("x", "0");
+    let entry = json!({"manager": "other", "operation": "Update", "apiVersion": "v1beta1", "fieldsV1": {"f:data": {}}});
+    old["metadata"]["managedFields"] = json!([entry]);
+    mock.put(&path("x"), old);
+    let options = Options { migrate_versions: true, ..Options::default() };
+    let objects = [config("x", "1"), config("new", "1")].map(|object| owned(&cluster, object));
+    applier(&mock, &cluster, options).apply(objects.to_vec()).await.unwrap();
+    let sent = mock.requests();
+    assert_eq!(sent.iter().filter(|request| *request == "PATCH configmaps/x").count(), 1, "{sent:?}");
+    assert!(!sent.contains(&"PATCH configmaps/new".to_owned()), "{sent:?}");
+    assert_eq!(mock.get(&path("x")).unwrap()["metadata"]["managedFields"][0]["apiVersion"], "v1");
+}
+
+#[tokio::test(start_paused = true)]
 async fn prune_deletes_only_what_is_ours_and_not_kept() {
     let mock = Mock::new();
     let (cluster, drifts) = mock.cluster();

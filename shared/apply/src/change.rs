@@ -1,6 +1,6 @@
 //! What a pass did to which object.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use crate::{inventory::Entry, object::ObjectId, wait::Target};
 
@@ -73,6 +73,17 @@ impl ChangeSet {
             .map(ToString::to_string)
             .collect();
         lines.join("\n")
+    }
+
+    /// The objects that were created, configured or deleted, by action: the other form of Flux's log.
+    pub fn grouped(&self) -> BTreeMap<String, Vec<String>> {
+        let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for change in &self.0 {
+            if matches!(change.action, Action::Created | Action::Configured | Action::Deleted) {
+                groups.entry(change.action.to_string()).or_default().push(change.id.to_string());
+            }
+        }
+        groups
     }
 
     /// Whether anything was written to the cluster.

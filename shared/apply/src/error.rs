@@ -45,6 +45,14 @@ pub enum ObjectError {
         /// What the API server said.
         cause: String,
     },
+    /// The fields of the live object could not be moved to the API version of the manifest.
+    #[error("{id} failed to migrate API version: {cause}")]
+    Migrate {
+        /// The object.
+        id: ObjectId,
+        /// What the API server said.
+        cause: String,
+    },
     /// The live object could not be read.
     #[error("{id} query failed: {cause}")]
     Query {

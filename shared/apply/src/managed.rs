@@ -113,6 +113,21 @@ impl Takeover {
     }
 }
 
+/// The JSON patch that makes all entries speak of the fields of one API version, or none if they do: an entry in a
+/// version that is not served any more makes every apply fail. It fails when the object has moved meanwhile.
+pub(crate) fn migrate(live: &Value, api_version: &str) -> Option<Value> {
+    let mut entries = entries(live).to_vec();
+    let old = entries.iter_mut().filter(|entry| entry["apiVersion"] != api_version);
+    if old.map(|entry| entry["apiVersion"] = json!(api_version)).count() == 0 {
+        return None;
+    }
+    let version = live.pointer("/metadata/resourceVersion").cloned().unwrap_or(Value::Null);
+    Some(json!([
+        {"op": "replace", "path": "/metadata/managedFields", "value": entries},
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
+    ]))
+}
+
 fn entries(object: &Value) -> &[Value] {
     object.pointer("/metadata/managedFields").and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
@@ -140,6 +155,18 @@ mod tests {
             "kustomize-controller",
             &["old-tool".to_owned()],
         )
+    }
+
+    #[test]
+    fn entries_of_all_managers_move_to_another_version() {
+        let live = |versions: [&str; 2]| {
+            let entries = versions.map(|v| json!({"manager": "m", "apiVersion": v, "fieldsV1": {}}));
+            json!({"metadata": {"resourceVersion": "7", "managedFields": entries}})
+        };
+        assert_eq!(migrate(&live(["g/v2", "g/v2"]), "g/v2"), None);
+        let patch = migrate(&live(["g/v1", "g/v2"]), "g/v2").unwrap();
+        assert_eq!(patch[0]["value"], live(["g/v2", "g/v2"])["metadata"]["managedFields"]);
+        assert_eq!(patch[1]["value"], "7", "a write in between makes it fail");
     }
 
     #[test]

@@ -16,9 +16,9 @@ use crate::{
     error::ObjectError,
     fingerprint::Sum,
     force::{self, Immutable},
-    ignore, mask,
+    ignore, managed, mask,
     memory::Left,
-    object::{ObjectId, metadata_text, resource_version},
+    object::{ObjectId, metadata_text, resource_version, text},
     rest::{self, RequestError},
     status,
 };
@@ -107,8 +107,10 @@ impl Applier {
 
         let current = inner.current(&id, &self.owner);
         let pending = inner.begin(&id, &resource, &self.owner);
-        let rules = self.options.ignore.is_empty() && !inner.keys.only_if_absent(&item.object);
-        if let Some(version) = current.filter(|_| alone && rules) {
+        let is_plain = self.options.ignore.is_empty()
+            && !self.options.migrate_versions
+            && !inner.keys.only_if_absent(&item.object);
+        if let Some(version) = current.filter(|_| alone && is_plain) {
             return Ok(Plan::Apply(Box::new(Apply {
                 change: change(Action::Configured),
                 resource,
@@ -140,6 +142,9 @@ impl Applier {
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(ObjectError::Query { id: id.clone(), cause: error.to_string() }),
             }
+        }
+        if self.options.migrate_versions {
+            self.migrate(&id, &path, &item.object).await?;
         }
         let answer = match self.dry_run(&resource, &path, &item.object).await {
             Ok(answer) => answer,
@@ -341,22 +346,42 @@ impl Applier {
         }
     }
 
-    /// Takes over other managers' fields by a patch on the live object; a race is tried again.
+    /// Takes over other managers' fields.
     async fn take_over(&self, id: &ObjectId, path: &str, payload: &Value) -> Result<(), ObjectError> {
-        let inner = &self.cluster.inner;
-        let fail = |error: RequestError| ObjectError::Cleanup {
+        let patch = |live: &Value| self.cluster.inner.takeover.patch(live);
+        self.patch_live(path, patch).await.map_err(|error| ObjectError::Cleanup {
             id: id.clone(),
             cause: mask::mask(payload, &error.to_string()).into_owned(),
-        };
+        })
+    }
+
+    /// Moves the managed fields of an object, if it is there, to the API version of its manifest.
+    async fn migrate(&self, id: &ObjectId, path: &str, object: &Value) -> Result<(), ObjectError> {
+        let patch = |live: &Value| managed::migrate(live, text(object, "apiVersion"));
+        match self.patch_live(path, patch).await {
+            Err(error) if !error.is_not_found() => {
+                let cause = mask::mask(object, &error.to_string()).into_owned();
+                Err(ObjectError::Migrate { id: id.clone(), cause })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Patches the live object as its metadata call for; a race is tried again.
+    async fn patch_live(
+        &self,
+        path: &str,
+        patch: impl Fn(&Value) -> Option<Value>,
+    ) -> Result<(), RequestError> {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let live = rest::get_metadata(&self.client, path).await.map_err(fail)?;
-            let Some(patch) = inner.takeover.patch(&live) else { return Ok(()) };
-            match rest::json_patch(&self.client, path, &inner.field_manager, &patch).await {
+            let live = rest::get_metadata(&self.client, path).await?;
+            let Some(patch) = patch(&live) else { return Ok(()) };
+            match rest::json_patch(&self.client, path, &self.cluster.inner.field_manager, &patch).await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.code() == 409 && attempt < 5 => {}
-                Err(error) => return Err(fail(error)),
+                Err(error) => return Err(error),
             }
         }
     }
