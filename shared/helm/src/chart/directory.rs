@@ -174,7 +174,7 @@ fn undetected(top: &Path, error: &io::Error) -> LoadError {
 }
 
 /// A failed file operation in Go's words.
-pub(super) fn go_error(operation: &str, path: &Path, error: &io::Error) -> String {
+pub(crate) fn go_error(operation: &str, path: &Path, error: &io::Error) -> String {
     let text = match error.kind() {
         io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),

@@ -21,6 +21,7 @@ mod metadata;
 mod validate;
 mod version;
 
+pub(crate) use directory::go_error;
 pub use error::LoadError;
 pub use metadata::{Dependency, ImportValue, Lock, Maintainer, Metadata};
 

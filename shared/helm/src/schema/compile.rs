@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use regex::Regex;
 use serde_json::{Map, Value};
+use sluice_gotemplate::functions::regexp::Regexp;
 
 use super::document::{Document, Place, load};
 use super::draft::Draft;
 use super::format::Format;
 use super::node::{Additional, Bound, Dependency, DynamicReference, Node, NodeId, Types};
-use super::{Fault, Schema, message, metaschema, pattern, pointer};
+use super::{Fault, Schema, message, metaschema, pointer};
 
 /// How many schemas one document may hold; more is not a schema that somebody wrote.
 const MAX_NODES: usize = 200_000;
@@ -147,7 +147,7 @@ impl Keywords<'_> {
         node.text.at_least = self.size("minLength");
         node.text.at_most = self.size("maxLength");
         if let Some(pattern) = self.text("pattern") {
-            node.text.pattern = Some(self.pattern("pattern", pattern)?);
+            node.text.pattern = Some((self.pattern("pattern", pattern)?, pattern.to_owned()));
         }
         if self.draft >= Draft::Draft2019 {
             node.recursive_reference = self.reference("$recursiveRef")?;
@@ -287,8 +287,8 @@ impl Keywords<'_> {
         bound.exact.is_integer().then_some(bound.float as usize)
     }
 
-    fn pattern(&self, keyword: &str, text: &str) -> Result<Regex, Fault> {
-        pattern::compile(text).map_err(|error| {
+    fn pattern(&self, keyword: &str, text: &str) -> Result<Regexp, Fault> {
+        Regexp::compile(text.as_bytes()).map_err(|error| {
             let place = Place {
                 url: Arc::clone(&self.place.url),
                 pointer: format!("{}/{keyword}", self.place.pointer),

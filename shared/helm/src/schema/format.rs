@@ -2,10 +2,10 @@
 //!
 //! Each check takes a text and returns what is wrong with it; values that are no texts always pass.
 
-use super::pattern;
+use sluice_gotemplate::functions::regexp::Regexp;
 
 /// A format that is known; unknown names are ignored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Format {
     pub(super) name: &'static str,
     check: fn(&str) -> Result<(), String>,
@@ -375,7 +375,7 @@ fn period(text: &str) -> Result<(), String> {
 }
 
 fn regex(text: &str) -> Result<(), String> {
-    pattern::compile(text).map(|_| ())
+    Regexp::compile(text.as_bytes()).map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn semver(text: &str) -> Result<(), String> {

@@ -23,7 +23,6 @@ mod format;
 mod message;
 mod node;
 mod number;
-mod pattern;
 mod pointer;
 mod uri;
 mod validate;
@@ -97,6 +96,11 @@ impl Schema {
     }
 }
 
+/// Whether a text is a version to the letter of semver 2: three numbers, nothing in front.
+pub(crate) fn is_strict_version(text: &str) -> bool {
+    format::Format::named("semver").is_some_and(|format| format.fault(text).is_none())
+}
+
 /// The schema that schemas of a draft must be valid against.
 fn metaschema(draft: Draft) -> Result<&'static Schema, Fault> {
     type Compiled = LazyLock<Result<Schema, Fault>>;
@@ -133,30 +137,45 @@ impl Schemas {
     /// The violations of all charts, in Helm's words.
     pub fn check(&self, chart: &Instance, values: &Map<String, Value>) -> Result<(), String> {
         let mut report = String::new();
-        self.check_chart(chart, &Value::Object(values.clone()), &mut report);
+        // Only a schema needs the map as a value.
+        if chart.chart.schema.is_some() {
+            self.check_own(chart, &Value::Object(values.clone()), &mut report);
+        }
+        self.check_children(chart, |name| values.get(name), &mut report);
         if report.is_empty() {
             return Ok(());
         }
         Err(format!("values don't meet the specifications of the schema(s) in the following chart(s):\n{report}"))
     }
 
+    fn check_own(&self, chart: &Instance, values: &Value, report: &mut String) {
+        let Some(schema) = &chart.chart.schema else { return };
+        let schema = self.schema(schema);
+        let fault = match schema.as_ref() {
+            // Faults of a schema have no newline, and the next chart's name follows them.
+            Err(fault) => fault.to_string(),
+            Ok(schema) => match schema.validate(values) {
+                Ok(()) => return,
+                Err(fault) => format!("{fault}\n"),
+            },
+        };
+        report.push_str(&format!("{}:\n{fault}", chart.name()));
+    }
+
     /// Subcharts are nested no deeper than a chart's loader allows.
-    fn check_chart(&self, chart: &Instance, values: &Value, report: &mut String) {
-        if let Some(schema) = &chart.chart.schema {
-            let schema = self.schema(schema);
-            let fault = match schema.as_ref() {
-                // Faults of a schema have no newline, and the next chart's name follows them.
-                Err(fault) => Some(fault.to_string()),
-                Ok(schema) => schema.validate(values).err().map(|fault| format!("{fault}\n")),
-            };
-            if let Some(fault) = fault {
-                report.push_str(&format!("{}:\n{fault}", chart.name()));
-            }
-        }
+    fn check_children<'v>(
+        &self,
+        chart: &Instance,
+        values: impl Fn(&str) -> Option<&'v Value>,
+        report: &mut String,
+    ) {
         for child in &chart.children {
-            match values.get(child.name()) {
+            match values(child.name()) {
                 None | Some(Value::Null) => {}
-                Some(map @ Value::Object(_)) => self.check_chart(child, map, report),
+                Some(map @ Value::Object(_)) => {
+                    self.check_own(child, map, report);
+                    self.check_children(child, |name| map.get(name), report);
+                }
                 Some(other) => {
                     let kind = go_type(other);
                     report.push_str(&format!(

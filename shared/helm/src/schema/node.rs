@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
 use serde_json::{Number, Value};
+use sluice_gotemplate::functions::regexp::Regexp;
 
 use super::document::Place;
 use super::draft::Draft;
@@ -68,7 +68,7 @@ pub(super) struct ObjectRules {
     pub(super) required: Vec<String>,
     pub(super) dependencies: BTreeMap<String, Dependency>,
     pub(super) properties: BTreeMap<String, NodeId>,
-    pub(super) patterns: Vec<(Regex, NodeId)>,
+    pub(super) patterns: Vec<(Regexp, NodeId)>,
     pub(super) additional: Option<Additional>,
     pub(super) names: Option<NodeId>,
     pub(super) dependent_schemas: BTreeMap<String, NodeId>,
@@ -111,7 +111,8 @@ pub(super) struct ArrayRules {
 pub(super) struct TextRules {
     pub(super) at_least: Option<usize>,
     pub(super) at_most: Option<usize>,
-    pub(super) pattern: Option<Regex>,
+    /// And how it is written.
+    pub(super) pattern: Option<(Regexp, String)>,
 }
 
 /// Rules for numbers.

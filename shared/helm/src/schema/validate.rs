@@ -344,7 +344,7 @@ impl<'s, 'b> Validator<'s, 'b> {
                 return;
             }
             let named = rules.properties.get(name).copied();
-            let patterns = rules.patterns.iter().filter(|(pattern, _)| pattern.is_match(name));
+            let patterns = rules.patterns.iter().filter(|(pattern, _)| pattern.is_match(name.as_bytes()));
             let mut evaluated = false;
             for schema in named.into_iter().chain(patterns.map(|(_, schema)| *schema)) {
                 evaluated = true;
@@ -481,10 +481,10 @@ impl<'s, 'b> Validator<'s, 'b> {
                 self.report(task, || between("maxLength", count, most));
             }
         }
-        if let Some(pattern) = rules.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
-            self.report(task, || {
-                format!("{} does not match pattern {}", quote(text), quote(pattern.as_str()))
-            });
+        if let Some((_, written)) =
+            rules.pattern.as_ref().filter(|(pattern, _)| !pattern.is_match(text.as_bytes()))
+        {
+            self.report(task, || format!("{} does not match pattern {}", quote(text), quote(written)));
         }
     }
 
