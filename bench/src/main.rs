@@ -25,6 +25,9 @@ enum Command {
         /// Where to write the kubeconfig
         #[arg(long)]
         kubeconfig: PathBuf,
+        /// Where to note the requests
+        #[arg(long)]
+        requests: PathBuf,
     },
 }
 
@@ -34,7 +37,7 @@ fn main() -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         match cli.command {
             Command::System(args) => system::run(args).await,
-            Command::Server { kubeconfig } => system::serve(&kubeconfig).await,
+            Command::Server { kubeconfig, requests } => system::serve(&kubeconfig, &requests).await,
         }
     })
 }

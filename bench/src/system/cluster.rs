@@ -20,7 +20,8 @@ pub(crate) const NAMESPACE: &str = "flux-system";
 const TARGET: &str = "sluice-bench";
 /// Namespace of those that are applied directly.
 const DIRECT: &str = "sluice-bench-direct";
-const MANAGER: &str = "sluice-bench";
+/// Field manager of this benchmark's own writes.
+pub(crate) const MANAGER: &str = "sluice-bench";
 
 /// Which image an application runs.
 #[derive(Clone, Copy)]
@@ -100,6 +101,29 @@ impl Bench {
         let objects =
             (0..self.apps).flat_map(|index| sluice_bench::app(&name(index), DIRECT, &version.image()));
         self.apply_all(objects.collect()).await
+    }
+
+    /// Waits until what was applied directly is rolled out, so that no phase pays for an earlier one.
+    pub(crate) async fn settled(&self) -> anyhow::Result<()> {
+        let deployments: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), DIRECT, &resource("apps", "v1", "Deployment"));
+        let rolled_out = |object: &DynamicObject| {
+            let status = &object.data["status"];
+            let generation = object.metadata.generation.map(Value::from).unwrap_or_default();
+            status["observedGeneration"] == generation
+                && ["replicas", "updatedReplicas", "availableReplicas"]
+                    .iter()
+                    .all(|field| status[*field] == 1)
+        };
+        let wait = async {
+            while !deployments.list(&Default::default()).await?.items.iter().all(rolled_out) {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(self.timeout, wait)
+            .await
+            .map_err(|_| anyhow!("the Deployments of namespace {DIRECT} do not get ready"))?
     }
 
     /// Packs all applications in both versions.
@@ -219,10 +243,11 @@ impl Bench {
     }
 
     async fn patch_all(&self, api: &Api<DynamicObject>, patch: &Value) -> anyhow::Result<()> {
+        let params = &PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         stream::iter((0..self.apps).map(Ok))
             .try_for_each_concurrent(self.concurrent, |index| async move {
                 let name = name(index);
-                api.patch(&name, &PatchParams::default(), &Patch::Merge(patch))
+                api.patch(&name, params, &Patch::Merge(patch))
                     .await
                     .with_context(|| format!("cannot patch {name}"))?;
                 Ok(())

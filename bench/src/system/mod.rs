@@ -2,11 +2,14 @@
 
 mod cluster;
 mod process;
+mod requests;
 mod table;
 
 use std::{
+    io::Write as _,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,6 +18,8 @@ use tokio::io::AsyncReadExt;
 
 use cluster::{Bench, Version};
 use process::{Process, Usage};
+use requests::{Counts, RequestLog};
+use sluice_tests::Cluster;
 
 /// What to measure.
 #[derive(clap::Args, Debug)]
@@ -22,6 +27,9 @@ pub(crate) struct Args {
     /// Cluster to use; without it an embedded API server is started as a process of its own
     #[arg(long)]
     kubeconfig: Option<PathBuf>,
+    /// Start kube-apiserver with all that belongs to it, from the binaries of `tests/controlplane/build`
+    #[arg(long, conflicts_with = "kubeconfig")]
+    real: bool,
     /// The source-controller to measure
     #[arg(long)]
     source_controller: PathBuf,
@@ -54,11 +62,54 @@ struct Phase {
     time: Duration,
     direct: Option<Duration>,
     usage: Vec<Usage>,
+    requests: Counts,
 }
 
-/// Runs the embedded API server until standard input ends.
-pub(crate) async fn serve(kubeconfig: &Path) -> anyhow::Result<()> {
-    let server = sluice_simulator::Server::start(sluice_simulator::Options::default()).await?;
+/// Everything that is measured.
+struct System {
+    processes: Vec<Process>,
+    requests: Requests,
+}
+
+/// Where the API server tells of its requests.
+enum Requests {
+    /// Nowhere: it is somebody else's.
+    Unknown,
+    Embedded(RequestLog),
+    Real(Box<Cluster>),
+}
+
+impl Requests {
+    /// The requests of the controllers since the last call.
+    fn take(&mut self) -> anyhow::Result<Counts> {
+        match self {
+            Self::Unknown => Ok(Counts::new()),
+            Self::Embedded(log) => log.take(),
+            Self::Real(cluster) => {
+                let mut counts = Counts::new();
+                for request in cluster.requests()? {
+                    requests::count(&mut counts, &request.verb, &request.uri, &request.user_agent);
+                }
+                cluster.forget_requests()?;
+                Ok(counts)
+            }
+        }
+    }
+}
+
+/// Runs the embedded API server until standard input ends, and notes each request in a file.
+pub(crate) async fn serve(kubeconfig: &Path, requests: &Path) -> anyhow::Result<()> {
+    let log =
+        std::fs::File::create(requests).with_context(|| format!("cannot write {}", requests.display()))?;
+    let options = sluice_simulator::Options {
+        observer: Some(Arc::new(move |request| {
+            let line = format!("{} {} {}\n", request.method, request.uri, request.user_agent);
+            // A full disk costs the counts, not the measurement.
+            let _ = (&log).write_all(line.as_bytes());
+        })),
+        ..Default::default()
+    };
+    let server = sluice_simulator::Server::start(options).await?;
     server.write_kubeconfig(kubeconfig).with_context(|| format!("cannot write {}", kubeconfig.display()))?;
     let mut rest = Vec::new();
     tokio::io::stdin().read_to_end(&mut rest).await?;
@@ -71,71 +122,91 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let dir = tempfile::tempdir().context("cannot make a temporary directory")?;
     let logs = args.logs.clone().unwrap_or_else(|| dir.path().to_owned());
     std::fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
-    let mut processes = Vec::new();
-    let kubeconfig = match &args.kubeconfig {
-        Some(path) => path.clone(),
-        None => {
-            let path = dir.path().join("kubeconfig");
-            processes.push(start_server(&path, &logs).await?);
-            path
-        }
-    };
+    let (mut system, kubeconfig) = System::start(&args, dir.path(), &logs).await?;
     let timeout = Duration::from_secs(args.timeout);
     let bench = Bench::connect(&kubeconfig, args.apps, args.concurrent, timeout).await?;
     bench.prepare().await?;
     for (name, binary) in
         [("source-controller", &args.source_controller), ("kustomize-controller", &args.kustomize_controller)]
     {
-        processes
-            .push(start_controller(name, binary, &args.arguments, &kubeconfig, dir.path(), &logs).await?);
+        let controller = start_controller(name, binary, &args.arguments, &kubeconfig, dir.path(), &logs);
+        system.processes.push(controller.await?);
     }
-    let mut phases = Vec::new();
-    tokio::time::sleep(Duration::from_secs(args.idle)).await;
-    phases.push(measure(&mut processes, "idle", None, async { Ok(()) }).await?);
+    let idle = || async { Ok(tokio::time::sleep(Duration::from_secs(args.idle)).await) };
+    let mut phases = vec![system.measure("idle", None, idle()).await?];
 
-    let install =
-        measure(&mut processes, "direct install", None, bench.apply_directly(Version::First)).await?;
-    let upgrade =
-        measure(&mut processes, "direct upgrade", None, bench.apply_directly(Version::Second)).await?;
-    let no_op = measure(&mut processes, "direct no-op", None, bench.apply_directly(Version::Second)).await?;
+    let install = system.measure("direct install", None, bench.apply_directly(Version::First)).await?;
+    let upgrade = system.measure("direct upgrade", None, bench.apply_directly(Version::Second)).await?;
+    let no_op = system.measure("direct no-op", None, bench.apply_directly(Version::Second)).await?;
     let direct = [install.time, upgrade.time, no_op.time];
     phases.extend([install, upgrade, no_op]);
 
+    bench.settled().await?;
     let artifacts = bench.publish().await?;
-    phases.push(measure(&mut processes, "install", Some(direct[0]), bench.install(&artifacts)).await?);
-    phases.push(measure(&mut processes, "upgrade", Some(direct[1]), bench.upgrade(&artifacts)).await?);
-    phases.push(measure(&mut processes, "forced no-op", Some(direct[2]), bench.force()).await?);
-    tokio::time::sleep(Duration::from_secs(args.idle)).await;
-    phases.push(measure(&mut processes, "idle", None, async { Ok(()) }).await?);
+    phases.push(system.measure("install", Some(direct[0]), bench.install(&artifacts)).await?);
+    phases.push(system.measure("upgrade", Some(direct[1]), bench.upgrade(&artifacts)).await?);
+    phases.push(system.measure("forced no-op", Some(direct[2]), bench.force()).await?);
+    // What is still to be said of the phases before, such as events, is said now.
+    phases.push(system.measure("idle", None, idle()).await?);
     table::print(args.apps, &phases)?;
-    for process in processes.into_iter().rev() {
-        process.stop().await;
-    }
-    Ok(())
+    system.stop().await
 }
 
-/// Runs a phase; reads what each process used of CPU and, at its peak, of memory.
-async fn measure(
-    processes: &mut [Process],
-    name: &'static str,
-    direct: Option<Duration>,
-    phase: impl Future<Output = anyhow::Result<()>>,
-) -> anyhow::Result<Phase> {
-    table::progress(name)?;
-    for process in processes.iter_mut() {
-        process.begin()?;
+impl System {
+    /// Starts the API server, unless it is somebody else's; gives its kubeconfig.
+    async fn start(args: &Args, dir: &Path, logs: &Path) -> anyhow::Result<(Self, PathBuf)> {
+        if let Some(kubeconfig) = &args.kubeconfig {
+            let system = Self { processes: Vec::new(), requests: Requests::Unknown };
+            return Ok((system, kubeconfig.clone()));
+        }
+        if args.real {
+            let cluster = Cluster::real().await?;
+            let kubeconfig = cluster.kubeconfig().to_owned();
+            let processes = cluster.processes().await;
+            let processes = processes.into_iter().map(|(name, pid)| Process::watch(name, pid)).collect();
+            return Ok((Self { processes, requests: Requests::Real(Box::new(cluster)) }, kubeconfig));
+        }
+        let (kubeconfig, requests) = (dir.join("kubeconfig"), dir.join("requests"));
+        let server = start_server(&kubeconfig, &requests, logs).await?;
+        let requests = Requests::Embedded(RequestLog::new(&requests));
+        Ok((Self { processes: vec![server], requests }, kubeconfig))
     }
-    let start = std::time::Instant::now();
-    phase.await.with_context(|| format!("phase {name:?} failed"))?;
-    let time = start.elapsed();
-    let usage = processes.iter_mut().map(Process::usage).collect::<anyhow::Result<_>>()?;
-    Ok(Phase { name, time, direct, usage })
+
+    /// Runs a phase; reads what each process used of CPU and, at its peak, of memory.
+    async fn measure(
+        &mut self,
+        name: &'static str,
+        direct: Option<Duration>,
+        phase: impl Future<Output = anyhow::Result<()>>,
+    ) -> anyhow::Result<Phase> {
+        table::progress(name)?;
+        self.requests.take()?;
+        for process in &mut self.processes {
+            process.begin()?;
+        }
+        let start = std::time::Instant::now();
+        phase.await.with_context(|| format!("phase {name:?} failed"))?;
+        let time = start.elapsed();
+        let usage = self.processes.iter_mut().map(Process::usage).collect::<anyhow::Result<_>>()?;
+        Ok(Phase { name, time, direct, usage, requests: self.requests.take()? })
+    }
+
+    async fn stop(self) -> anyhow::Result<()> {
+        for process in self.processes.into_iter().rev() {
+            process.stop().await;
+        }
+        match self.requests {
+            Requests::Real(cluster) => cluster.stop().await,
+            Requests::Unknown | Requests::Embedded(_) => Ok(()),
+        }
+    }
 }
 
-async fn start_server(kubeconfig: &Path, logs: &Path) -> anyhow::Result<Process> {
+async fn start_server(kubeconfig: &Path, requests: &Path, logs: &Path) -> anyhow::Result<Process> {
     let program = std::env::current_exe().context("cannot find this program")?;
     let mut command = tokio::process::Command::new(program);
-    command.arg("server").arg("--kubeconfig").arg(kubeconfig).stdin(Stdio::piped());
+    command.arg("server").arg("--kubeconfig").arg(kubeconfig).arg("--requests").arg(requests);
+    command.stdin(Stdio::piped());
     let mut process = Process::start("API server", command, logs)?;
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     while !kubeconfig.exists() {

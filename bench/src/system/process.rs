@@ -9,18 +9,22 @@ use std::{
 use anyhow::{Context, anyhow, bail};
 use tokio::process::{Child, Command};
 
-/// A child process; killed when dropped.
+/// A process under measurement. One that was started here is killed when dropped.
 pub(crate) struct Process {
-    name: &'static str,
-    child: Child,
+    name: String,
     pid: u32,
-    log: PathBuf,
+    started: Option<Started>,
     cpu_before: Duration,
+}
+
+struct Started {
+    child: Child,
+    log: PathBuf,
 }
 
 /// What a process used during a phase.
 pub(crate) struct Usage {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// CPU time, user and system.
     pub(crate) cpu: Duration,
     /// Resident memory at its peak, in bytes.
@@ -31,20 +35,28 @@ pub(crate) struct Usage {
 
 impl Process {
     /// Starts a process whose output goes to a log file.
-    pub(crate) fn start(name: &'static str, mut command: Command, logs: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(name: &str, mut command: Command, logs: &Path) -> anyhow::Result<Self> {
         let log = logs.join(format!("{}.log", name.replace(' ', "-")));
         let file = fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         command.stdout(file.try_clone()?).stderr(file).kill_on_drop(true);
         let child =
             command.spawn().with_context(|| format!("cannot start {:?}", command.as_std().get_program()))?;
         let pid = child.id().ok_or_else(|| anyhow!("{name} ended at once"))?;
-        Ok(Self { name, child, pid, log, cpu_before: Duration::ZERO })
+        let started = Some(Started { child, log });
+        Ok(Self { name: name.to_owned(), pid, started, cpu_before: Duration::ZERO })
+    }
+
+    /// A process that somebody else started.
+    pub(crate) fn watch(name: String, pid: u32) -> Self {
+        Self { name, pid, started: None, cpu_before: Duration::ZERO }
     }
 
     /// Fails when the process has ended.
     pub(crate) fn check(&mut self) -> anyhow::Result<()> {
-        if let Some(status) = self.child.try_wait()? {
-            let log = fs::read_to_string(&self.log).unwrap_or_default();
+        if let Some(Started { child, log }) = &mut self.started
+            && let Some(status) = child.try_wait()?
+        {
+            let log = fs::read_to_string(log).unwrap_or_default();
             let from = log.char_indices().rev().nth(2000).map_or(0, |(at, _)| at);
             bail!("{} ended with {status}; the end of its output:\n{}", self.name, &log[from..]);
         }
@@ -70,21 +82,22 @@ impl Process {
         };
         let missing = || anyhow!("/proc/{}/status does not tell the memory", self.pid);
         Ok(Usage {
-            name: self.name,
+            name: self.name.clone(),
             cpu: self.cpu()?.saturating_sub(self.cpu_before),
             peak: bytes("VmHWM:").ok_or_else(missing)?,
             resident: bytes("VmRSS:").ok_or_else(missing)?,
         })
     }
 
-    /// Asks the process to end, and waits for it.
-    pub(crate) async fn stop(mut self) {
-        drop(self.child.stdin.take());
+    /// Asks the process to end, and waits for it, if it was started here.
+    pub(crate) async fn stop(self) {
+        let Some(Started { mut child, .. }) = self.started else { return };
+        drop(child.stdin.take());
         if let Some(pid) = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
-        if tokio::time::timeout(Duration::from_secs(10), self.child.wait()).await.is_err() {
-            let _ = self.child.kill().await;
+        if tokio::time::timeout(Duration::from_secs(10), child.wait()).await.is_err() {
+            let _ = child.kill().await;
         }
     }
 

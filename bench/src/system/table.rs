@@ -18,7 +18,7 @@ pub(crate) fn print(apps: usize, phases: &[Phase]) -> io::Result<()> {
         "{apps} applications, {objects} objects. Per process: CPU seconds, peak resident MiB (resident at the end)\n"
     )?;
     write!(out, "{:<15} {:>9} {:>8}", "phase", "time", "direct")?;
-    let names = phases.first().map(|phase| phase.usage.iter().map(|usage| usage.name)).into_iter().flatten();
+    let names = phases.first().map(|phase| phase.usage.iter().map(|usage| &usage.name)).into_iter().flatten();
     for name in names {
         write!(out, "  {name:>26}")?;
     }
@@ -39,7 +39,24 @@ pub(crate) fn print(apps: usize, phases: &[Phase]) -> io::Result<()> {
         }
         writeln!(out)?;
     }
+    writeln!(out, "\nRequests of the controllers per application:")?;
+    for phase in phases {
+        let sum: usize = phase.requests.values().sum();
+        if sum * 20 < apps {
+            continue;
+        }
+        writeln!(out, "{:<15} {:>7.2}", phase.name, per_app(sum, apps))?;
+        // What is sent once for all applications says nothing of each.
+        for (class, count) in phase.requests.iter().filter(|(_, count)| **count * 20 >= apps) {
+            writeln!(out, "  {:>21.2}  {class}", per_app(*count, apps))?;
+        }
+    }
     Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with two decimals")]
+fn per_app(count: usize, apps: usize) -> f64 {
+    count as f64 / apps.max(1) as f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
