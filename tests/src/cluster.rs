@@ -17,7 +17,8 @@ use sluice_simulator::{Options, Server};
 use tempfile::TempDir;
 
 use crate::control_plane::ControlPlane;
-use crate::eventually;
+use crate::trap::Gate;
+use crate::{Controller, Trap, eventually, process};
 
 /// Field manager of what tests apply.
 const MANAGER: &str = "sluice-tests";
@@ -42,7 +43,7 @@ pub struct Cluster {
 }
 
 enum ApiServer {
-    Embedded { server: Server, requests: Arc<Mutex<Vec<Request>>> },
+    Embedded { server: Server, requests: Arc<Mutex<Vec<Request>>>, gate: Arc<Mutex<Option<Gate>>> },
     Real(Box<ControlPlane>),
 }
 
@@ -54,23 +55,19 @@ impl Cluster {
     pub async fn embedded() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let log = requests.clone();
+        let gate = Arc::new(Mutex::new(None::<Gate>));
+        let (log, gates) = (requests.clone(), gate.clone());
         let server = Server::start(Options {
             nodes: 2,
-            observer: Some(Arc::new(move |request| {
-                log.lock().push(Request {
-                    verb: verb(&request.method, &request.uri).to_owned(),
-                    uri: request.uri.clone(),
-                    user_agent: request.user_agent.clone(),
-                });
-            })),
+            observer: Some(Arc::new(move |request| log.lock().push(seen(request)))),
+            gate: Some(Arc::new(move |request| gates.lock().as_mut().is_none_or(|gate| gate(&seen(request))))),
             ..Options::default()
         })
         .await?;
         let kubeconfig = folder.path().join("kubeconfig");
         fs::write(&kubeconfig, server.kubeconfig())?;
         let client = connect(&kubeconfig).await?;
-        Ok(Self { server: ApiServer::Embedded { server, requests }, client, kubeconfig, folder })
+        Ok(Self { server: ApiServer::Embedded { server, requests, gate }, client, kubeconfig, folder })
     }
 
     /// Starts a real control plane, from the binaries of `tests/controlplane/build`.
@@ -217,15 +214,26 @@ impl Cluster {
     pub fn requests(&self) -> Result<Vec<Request>> {
         match &self.server {
             ApiServer::Embedded { requests, .. } => Ok(requests.lock().clone()),
-            ApiServer::Real(plane) => fs::read_to_string(plane.audit_log())?
-                .lines()
-                .map(|line| {
-                    // Emptied while the server had it open for appending: the file may begin with a hole.
-                    let event: Value = serde_json::from_str(line.trim_start_matches('\0'))?;
-                    let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
-                    Ok(Request { verb: text("verb"), uri: text("requestURI"), user_agent: text("userAgent") })
-                })
-                .collect(),
+            ApiServer::Real(plane) => audited(&fs::read_to_string(plane.audit_log())?).into_iter().collect(),
+        }
+    }
+
+    /// Kills a controller at the `nth` request that it sends from now on to change something.
+    ///
+    /// The embedded server does not serve that request, nor those after it. A real one tells of a request while it serves
+    /// it, so that there the trap springs about then.
+    ///
+    /// # Errors
+    /// When the controller does not run, or the audit log cannot be read.
+    pub fn trap(&self, victim: &Controller, nth: usize) -> Result<Trap> {
+        let (pid, agent) = (victim.pid()?, victim.user_agent());
+        match &self.server {
+            ApiServer::Embedded { gate, .. } => {
+                let (trap, next) = Trap::at_request(pid, agent, nth);
+                *gate.lock() = Some(next);
+                Ok(trap)
+            }
+            ApiServer::Real(plane) => Trap::in_audit_log(pid, agent, nth, plane.audit_log()),
         }
     }
 
@@ -264,9 +272,14 @@ impl Cluster {
         }
     }
 
-    /// Prints the ends of the logs, for a test that failed.
+    /// Prints the ends of the logs of controllers and control plane, for a test that failed.
     #[expect(clippy::print_stderr, reason = "the test framework shows what a failed test printed")]
     pub(crate) async fn print_logs(&self) {
+        for log in fs::read_dir(self.folder()).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if log.extension().is_some_and(|extension| extension == "log") {
+                eprintln!("--- {}\n{}\n", log.display(), process::tail(&log));
+            }
+        }
         if let ApiServer::Real(plane) = &self.server {
             eprintln!("{}", plane.logs().await);
         }
@@ -285,6 +298,26 @@ impl Cluster {
             ApiServer::Real(plane) => plane.stop().await,
         }
     }
+}
+
+/// A request that the embedded server has got.
+fn seen(request: &sluice_simulator::Request) -> Request {
+    Request {
+        verb: verb(&request.method, &request.uri).to_owned(),
+        uri: request.uri.clone(),
+        user_agent: request.user_agent.clone(),
+    }
+}
+
+/// The requests in the lines of an audit log.
+pub(crate) fn audited(lines: &str) -> Vec<Result<Request>> {
+    let lines = lines.lines().map(|line| {
+        // Emptied while the server had it open for appending: the file may begin with a hole.
+        let event: Value = serde_json::from_str(line.trim_start_matches('\0'))?;
+        let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+        Ok(Request { verb: text("verb"), uri: text("requestURI"), user_agent: text("userAgent") })
+    });
+    lines.collect()
 }
 
 /// The verb of a request by its method and path, as an audit log has it.

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio::process::Command;
 
 use crate::ports::free_port;
-use crate::{Cluster, Process, eventually};
+use crate::{Cluster, Process, Trap, eventually};
 
 /// Which controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,7 @@ pub struct Controller {
     health: u16,
     kubeconfig: PathBuf,
     folder: PathBuf,
+    scratch: PathBuf,
     process: Option<Process>,
 }
 
@@ -45,6 +46,8 @@ impl Controller {
     /// When it does not start, or ends before it is ready.
     pub async fn start(cluster: &Cluster, program: &str, kind: Kind, flags: &[&str]) -> Result<Self> {
         let health = free_port()?;
+        let scratch = cluster.folder().join(format!("{}-scratch", kind.name()));
+        std::fs::create_dir_all(&scratch)?;
         let mut all = vec![
             "--metrics-addr=127.0.0.1:0".to_owned(),
             format!("--health-addr=127.0.0.1:{health}"),
@@ -66,6 +69,7 @@ impl Controller {
             health,
             kubeconfig: cluster.kubeconfig().to_owned(),
             folder: cluster.folder().to_owned(),
+            scratch,
             process: None,
         };
         controller.resume().await?;
@@ -93,7 +97,8 @@ impl Controller {
     /// When the program cannot be started.
     pub fn spawn(&mut self) -> Result<()> {
         let mut command = Command::new(&self.program);
-        command.arg(self.kind.name()).args(&self.flags).env("KUBECONFIG", &self.kubeconfig);
+        command.arg(self.kind.name()).args(&self.flags);
+        command.env("KUBECONFIG", &self.kubeconfig).env("TMPDIR", &self.scratch);
         self.process = Some(Process::start(self.kind.name(), command, &self.folder)?);
         Ok(())
     }
@@ -136,5 +141,44 @@ impl Controller {
     /// Where its files are.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Its folder for temporary files (`TMPDIR`), which is the same from run to run.
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// How its `User-Agent` begins.
+    pub(crate) fn user_agent(&self) -> String {
+        format!("{}/", self.kind.name())
+    }
+
+    /// The process id.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn pid(&self) -> Result<u32> {
+        let process = self.process.as_ref();
+        process.map(Process::pid).with_context(|| format!("{} does not run", self.kind.name()))
+    }
+
+    /// The most memory that this run has had, in bytes.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn peak_memory(&self) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.pid()?);
+        let status = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        let kilobytes: u64 = peak.with_context(|| format!("{path} names no peak"))?.trim().parse()?;
+        Ok(kilobytes * 1024)
+    }
+
+    /// Kills it as soon as `look` sees something, which it is asked thousands of times a second.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn trap(&self, look: impl FnMut() -> Option<String> + Send + 'static) -> Result<Trap> {
+        Ok(Trap::watch(self.pid()?, look))
     }
 }

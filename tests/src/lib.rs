@@ -8,22 +8,26 @@
 //! tests/controlplane/build && cargo test -p sluice-tests --features real-cluster
 //! ```
 //!
-//! Controllers run as processes of their own ([`Controller`]), so that a test can kill them. The tools that the engines
+//! Controllers run as processes of their own ([`Controller`]), so that a test can kill them; [`flux`] has both of them,
+//! their objects, and what a test waits for. The tools that the engines
 //! are compared with are found by [`oracle::find`].
 
 mod cluster;
 mod control_plane;
 mod controller;
+pub mod flux;
 pub mod oracle;
 mod ports;
 mod process;
 mod run;
+mod trap;
 mod wait;
 
 pub use cluster::{Cluster, Request};
 pub use controller::{Controller, Kind};
 pub use process::Process;
 pub use run::run;
+pub use trap::Trap;
 pub use wait::{PATIENCE, eventually};
 
 /// Makes two tests of each function `async fn name(cluster: &Cluster) -> anyhow::Result<()>`: `name::on_the_embedded_server`

@@ -66,9 +66,7 @@ impl Process {
 
     /// The end of the log.
     pub fn tail(&self) -> String {
-        let log = String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned();
-        let from = log.char_indices().rev().nth(TAIL).map_or(0, |(at, _)| at);
-        log[from..].to_owned()
+        tail(&self.log)
     }
 
     /// Kills the process, which has no chance to do anything, and waits until it is gone.
@@ -108,4 +106,11 @@ impl Process {
             }
         }
     }
+}
+
+/// The end of a log file; nothing when it cannot be read.
+pub(crate) fn tail(log: &Path) -> String {
+    let log = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
+    let from = log.char_indices().rev().nth(TAIL).map_or(0, |(at, _)| at);
+    log[from..].to_owned()
 }
