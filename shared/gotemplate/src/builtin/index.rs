@@ -23,6 +23,11 @@ fn plain(value: &Value) -> Value {
     }
 }
 
+/// The name of a type; of a pointer, the name of what it leads to.
+fn pointee(value: &Value) -> String {
+    value.type_name().trim_start_matches('*').to_owned()
+}
+
 fn index(args: &Args) -> Result<Value, Error> {
     let mut item = args.any(0).clone();
     if item.is_nil() {
@@ -48,7 +53,7 @@ fn index(args: &Args) -> Result<Value, Error> {
                     return Err(Error::message(format!("value has type {}; should be string", key.type_name())));
                 }
             },
-            _ => return Err(Error::message(format!("can't index item of type {}", item.type_name()))),
+            _ => return Err(Error::message(format!("can't index item of type {}", pointee(&item)))),
         };
     }
     Ok(item)
@@ -84,7 +89,7 @@ fn length(value: &Value) -> Result<Value, Error> {
         Value::String(text) | Value::Bytes(text) => text.len(),
         Value::List(list) => list.len(),
         Value::Map(map) => map.len(),
-        _ => return Err(Error::message(format!("len of type {}", value.type_name()))),
+        _ => return Err(Error::message(format!("len of type {}", pointee(value)))),
     };
     Ok(Value::Int(i64::try_from(len).unwrap_or(i64::MAX)))
 }
@@ -104,7 +109,7 @@ fn slice(args: &Args) -> Result<Value, Error> {
         }
         Value::String(text) | Value::Bytes(text) => text.len(),
         Value::List(list) => list.len(),
-        _ => return Err(Error::message(format!("can't slice item of type {}", args.any(0).type_name()))),
+        _ => return Err(Error::message(format!("can't slice item of type {}", pointee(args.any(0))))),
     };
     let mut at = [0, len, len];
     for (place, bound) in at.iter_mut().zip(bounds) {

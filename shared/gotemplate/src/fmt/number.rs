@@ -128,8 +128,8 @@ fn hex(x: f64, verb: u8, precision: Option<usize>) -> String {
     if mantissa == 0 {
         exponent = 0;
     } else {
-        exponent += 60;
-        // The leading 1 at bit 60.
+        exponent += 52;
+        // The leading 1 goes to bit 60, with 15 digits below it.
         mantissa <<= 8;
         while mantissa & (1 << 60) == 0 {
             mantissa <<= 1;

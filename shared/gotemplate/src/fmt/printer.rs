@@ -56,6 +56,7 @@ impl<'a> Printer<'a> {
                 self.string(name.as_bytes(), 's', value)
             }
             'p' if !value.is_nil() => self.pointer(value, verb),
+            'w' => self.bad_verb(value, verb), // only Errorf takes errors
             _ if value.is_nil() => match verb {
                 'v' => {
                     self.pad(b"<nil>");
