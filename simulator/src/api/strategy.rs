@@ -89,6 +89,7 @@ pub(super) fn create(api: &Api, resource: &Resource, object: &mut Value) {
         object["status"] = json!({"phase": "Active"});
     } else if resource.is("", "services") {
         service(api, object);
+        object["status"] = json!({"loadBalancer": {}});
     } else if resource.is("", "pods") {
         object["status"] = json!({"phase": "Pending", "qosClass": "BestEffort"});
     } else if resource.is("", "nodes") {

@@ -4,8 +4,13 @@
 //! One task hears of every change and works on one object after the other: the outcome does not depend on timing, and
 //! two hundred Deployments cost little more than the writes that they need.
 
+mod deployment;
+mod endpoints;
 mod garbage;
+mod job;
 mod namespace;
+mod pod;
+mod recorder;
 mod sets;
 mod workload;
 
@@ -51,6 +56,8 @@ pub(crate) async fn run(api: Arc<Api>, end: CancellationToken) {
     }
     // A key that changed many times is looked at once: controllers read the present state.
     let mut changed = IndexSet::new();
+    let services = CollectionId::new("", "services");
+    let mut selectors = endpoints::Selectors::default();
     loop {
         let received = match (receiver.try_recv(), changed.is_empty()) {
             (Ok(work), _) => Some(work),
@@ -78,6 +85,12 @@ pub(crate) async fn run(api: Arc<Api>, end: CancellationToken) {
             None => {}
             Some(Work::Deleted(object)) => {
                 garbage::deleted(&api, &object);
+                if object.collection.is("", "pods") {
+                    changed.extend(selectors.of(&object).into_iter().map(|key| (services.clone(), key)));
+                } else if object.collection == services {
+                    selectors.forget(&object.key);
+                    endpoints::deleted(&api, &object);
+                }
                 let namespace = Key::new("", &object.key.namespace);
                 if let Some(namespace) = api.store.get(&CollectionId::new("", "namespaces"), &namespace) {
                     namespace::changed(&api, &namespace);
@@ -88,8 +101,13 @@ pub(crate) async fn run(api: Arc<Api>, end: CancellationToken) {
                 if object.deleting {
                     garbage::deleting(&api, &object);
                 }
+                if collection.is("", "pods") {
+                    changed.extend(selectors.of(&object).into_iter().map(|key| (services.clone(), key)));
+                }
                 if collection.is("", "namespaces") {
                     namespace::changed(&api, &object);
+                } else if collection == services {
+                    selectors.changed(&api, &object);
                 } else if let Some(delay) = workload::changed(&api, &object) {
                     let (sender, end) = (sender.clone(), end.clone());
                     tokio::spawn(async move {
@@ -111,6 +129,7 @@ const WATCHED: &[(&str, &str)] = &[
     ("", "namespaces"),
     ("", "persistentvolumeclaims"),
     ("", "pods"),
+    ("", "services"),
     ("apps", "daemonsets"),
     ("apps", "deployments"),
     ("apps", "replicasets"),
@@ -124,14 +143,15 @@ fn watched() -> impl Iterator<Item = CollectionId> {
 
 /// Where the owner of an object lies, if it has a controller here.
 fn owner_of(object: &Stored, owner: &Owner) -> Option<(CollectionId, Key)> {
-    let plural = match owner.kind.as_str() {
-        "DaemonSet" => "daemonsets",
-        "Deployment" => "deployments",
-        "ReplicaSet" => "replicasets",
-        "StatefulSet" => "statefulsets",
+    let (group, plural) = match owner.kind.as_str() {
+        "DaemonSet" => ("apps", "daemonsets"),
+        "Deployment" => ("apps", "deployments"),
+        "Job" => ("batch", "jobs"),
+        "ReplicaSet" => ("apps", "replicasets"),
+        "StatefulSet" => ("apps", "statefulsets"),
         _ => return None,
     };
-    Some((CollectionId::new("apps", plural), Key::new(&object.key.namespace, &owner.name)))
+    Some((CollectionId::new(group, plural), Key::new(&object.key.namespace, &owner.name)))
 }
 
 fn is_watched(collection: &CollectionId) -> bool {
