@@ -66,7 +66,7 @@ fn is_connector(c: char) -> bool {
 }
 
 /// `http_server` to `HttpServer`, with the rules of xstrings' `ToPascalCase`: connectors at the ends stay, of several in a
-/// row one is dropped, words in capitals are lowered.
+/// row one is dropped, words in capitals are lowered. Of a text of connectors the last one comes twice.
 fn camel_case(text: &[u8]) -> Vec<u8> {
     let chars: Vec<char> = runes(text).map(|(c, _)| c).collect();
     let mut out = Vec::with_capacity(text.len());
@@ -74,7 +74,10 @@ fn camel_case(text: &[u8]) -> Vec<u8> {
     for c in &chars[..leading] {
         push(&mut out, *c);
     }
-    let Some((first, rest)) = chars[leading..].split_first() else { return out };
+    let Some((first, rest)) = chars[leading..].split_first() else {
+        chars.last().into_iter().for_each(|c| push(&mut out, *c));
+        return out;
+    };
     // Whether the word at hand has had nothing but capitals so far.
     let mut capitals = is_upper(*first);
     let mut before = to_upper(*first);

@@ -13,6 +13,7 @@ mod dicts;
 mod durations;
 mod encode;
 pub mod gotime;
+mod json;
 mod lists;
 mod logic;
 mod merge;
@@ -57,6 +58,7 @@ pub fn functions(settings: &Settings) -> Vec<Function> {
         dicts::functions(),
         durations::functions(),
         encode::functions(),
+        json::functions(),
         lists::functions(),
         logic::functions(),
         network::functions(&source),
