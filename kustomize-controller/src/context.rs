@@ -2,6 +2,7 @@
 
 use crate::build::Builds;
 use crate::config::Config;
+use crate::scratch::Scratch;
 use crate::source::Sources;
 use crate::tree::Trees;
 use crate::watches::{DriftBudget, Held};
@@ -48,6 +49,7 @@ impl Context {
         client: Client,
         events: Recorder,
         handle: Handle<Kustomization>,
+        scratch: Scratch,
     ) -> Self {
         let options = ClusterOptions {
             field_manager: NAME.to_owned(),
@@ -71,7 +73,7 @@ impl Context {
             identities: Identities::new(client.clone()),
             patcher: Patcher::new(STATUS_MANAGER, &[READY, RECONCILING, STALLED, HEALTHY]),
             sources: Sources::default(),
-            trees: Trees::new(Fetcher::new(reqwest::Client::new(), fetch)),
+            trees: Trees::new(Fetcher::new(reqwest::Client::new(), fetch), scratch),
             builds: Builds::default(),
             building: Semaphore::new(CONCURRENT_BUILDS),
             cluster,

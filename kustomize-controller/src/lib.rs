@@ -16,6 +16,7 @@ mod generate;
 mod health;
 mod history;
 mod reconcile;
+mod scratch;
 mod source;
 pub mod substitute;
 mod tree;
@@ -24,6 +25,7 @@ mod watches;
 
 pub use config::{Config, ConfigError};
 
+use anyhow::Context as _;
 use context::Context;
 use sluice_api::kustomize::Kustomization;
 use sluice_runtime::controller::{Controller, Options};
@@ -46,8 +48,16 @@ pub async fn run(config: Config, client: kube::Client, shutdown: CancellationTok
     let api = config.common.api::<Kustomization>(process.client());
     let options = Options::new("kustomization", config.concurrent, &config.common, process.metrics());
     let (controller, handle) = Controller::new(api, options);
-    let client = process.client().clone();
-    let context = Arc::new(Context::new(config, gates, client, process.events().clone(), handle));
+    let (client, events) = (process.client().clone(), process.events().clone());
+    let parent = std::env::temp_dir();
+    let scratch = tokio::task::spawn_blocking({
+        let parent = parent.clone();
+        move || scratch::Scratch::new(&parent)
+    });
+    let scratch = scratch
+        .await?
+        .with_context(|| format!("cannot make a directory for temporary files in {}", parent.display()))?;
+    let context = Arc::new(Context::new(config, gates, client, events, handle, scratch));
     process
         .run(move |tasks| {
             watches::start(&context, tasks);

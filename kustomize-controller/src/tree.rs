@@ -1,5 +1,6 @@
 //! Unpacked sources: downloaded once per digest, shared by every Kustomization that uses them, never written to.
 
+use crate::scratch::Scratch;
 use parking_lot::Mutex;
 use sluice_artifact::{FetchError, Fetcher};
 use std::collections::{HashMap, VecDeque};
@@ -38,14 +39,15 @@ pub(crate) enum TreeError {
 #[derive(Debug)]
 pub(crate) struct Trees {
     fetcher: Fetcher,
+    scratch: Scratch,
     by_digest: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Weak<Tree>>>>>,
     recent: Mutex<VecDeque<Arc<Tree>>>,
 }
 
 impl Trees {
-    /// An empty memory.
-    pub(crate) fn new(fetcher: Fetcher) -> Self {
-        Self { fetcher, by_digest: Mutex::default(), recent: Mutex::default() }
+    /// An empty memory, whose trees are in `scratch`.
+    pub(crate) fn new(fetcher: Fetcher, scratch: Scratch) -> Self {
+        Self { fetcher, scratch, by_digest: Mutex::default(), recent: Mutex::default() }
     }
 
     /// The tree of an artifact. Callers with the same digest wait for one download.
@@ -72,8 +74,10 @@ impl Trees {
         if let Some(tree) = held.upgrade().filter(|_| !digest.is_empty()) {
             return Ok(tree);
         }
-        let dir =
-            tempfile::Builder::new().prefix("kustomization-").tempdir().map_err(TreeError::Directory)?;
+        let dir = tempfile::Builder::new()
+            .prefix("kustomization-")
+            .tempdir_in(self.scratch.path())
+            .map_err(TreeError::Directory)?;
         self.fetcher.fetch(url, digest, dir.path(), cancel).await?;
         let tree = Arc::new(Tree(dir));
         *held = Arc::downgrade(&tree);
