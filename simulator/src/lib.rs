@@ -41,5 +41,5 @@ mod storage;
 mod tls;
 mod validate;
 
-pub use server::{Options, Request, RequestObserver, Server, StartError};
+pub use server::{Options, Request, RequestGate, RequestObserver, Server, StartError};
 pub use tls::TlsError;

@@ -29,6 +29,9 @@ pub struct Request {
 /// Hears of every request. It must be quick; it runs before the request is served.
 pub type RequestObserver = Arc<dyn Fn(&Request) + Send + Sync>;
 
+/// Says whether a request is served. One that is not changes nothing and is never answered. It must be quick.
+pub type RequestGate = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
+
 /// How a server is set up. `Options::default()` suits tests: a kernel-chosen port on the loopback interface.
 #[derive(Clone)]
 pub struct Options {
@@ -44,8 +47,10 @@ pub struct Options {
     pub controllers: bool,
     /// The administrator's bearer token; `None` makes a random one.
     pub admin_token: Option<String>,
-    /// Hears of every request: for tests that count them, or that break something at the n-th.
+    /// Hears of every request: for tests that count them.
     pub observer: Option<RequestObserver>,
+    /// Lets requests through or loses them: for tests that break something at the n-th.
+    pub gate: Option<RequestGate>,
 }
 
 impl Default for Options {
@@ -58,6 +63,7 @@ impl Default for Options {
             controllers: true,
             admin_token: None,
             observer: None,
+            gate: None,
         }
     }
 }
@@ -119,7 +125,12 @@ impl Server {
         let background = CancellationToken::new();
         let controllers =
             options.controllers.then(|| tokio::spawn(controllers::run(api.clone(), background.clone())));
-        let context = Arc::new(http::Context { api, authenticator, observer: options.observer.clone() });
+        let context = Arc::new(http::Context {
+            api,
+            authenticator,
+            observer: options.observer.clone(),
+            gate: options.gate.clone(),
+        });
         let server = Self {
             options,
             address,

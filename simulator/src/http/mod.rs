@@ -17,7 +17,7 @@ pub(crate) use accept::Accept;
 
 use crate::api::Api;
 use crate::auth::Authenticator;
-use crate::server::RequestObserver;
+use crate::server::{RequestGate, RequestObserver};
 
 /// What every request is served from.
 pub(crate) struct Context {
@@ -25,4 +25,5 @@ pub(crate) struct Context {
     pub(crate) authenticator: Authenticator,
     /// Hears of every request before it is served.
     pub(crate) observer: Option<RequestObserver>,
+    pub(crate) gate: Option<RequestGate>,
 }

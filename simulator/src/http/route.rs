@@ -19,13 +19,20 @@ pub(super) async fn serve(
     request: Request<Incoming>,
     graceful: CancellationToken,
 ) -> Response<Body> {
-    if let Some(observer) = &context.observer {
+    if context.observer.is_some() || context.gate.is_some() {
         let agent = request.headers().get(http::header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-        observer(&crate::Request {
+        let seen = crate::Request {
             method: request.method().to_string(),
             uri: request.uri().to_string(),
             user_agent: agent.unwrap_or_default().to_owned(),
-        });
+        };
+        if let Some(observer) = &context.observer {
+            observer(&seen);
+        }
+        if context.gate.as_ref().is_some_and(|serves| !serves(&seen)) {
+            // Dropped with its connection.
+            std::future::pending::<()>().await;
+        }
     }
     let outcome = answer(&context, request, graceful).await;
     outcome.unwrap_or_else(|error| response::status(&error, Encoding::Json))
