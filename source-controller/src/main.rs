@@ -15,7 +15,7 @@ fn main() -> anyhow::Result<()> {
     telemetry::init(&config.common.log_level, &config.common.log_encoding);
     process::runtime(BLOCKING_THREADS)?.block_on(async {
         let shutdown = process::shutdown_on_signal()?;
-        let client = process::client().await?;
+        let client = process::client("source-controller").await?;
         source_controller::run(config, client, shutdown).await
     })
 }

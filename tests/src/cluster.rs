@@ -60,7 +60,9 @@ impl Cluster {
         let server = Server::start(Options {
             nodes: 2,
             observer: Some(Arc::new(move |request| log.lock().push(seen(request)))),
-            gate: Some(Arc::new(move |request| gates.lock().as_mut().is_none_or(|gate| gate(&seen(request))))),
+            gate: Some(Arc::new(move |request| {
+                gates.lock().as_mut().is_none_or(|gate| gate(&seen(request)))
+            })),
             ..Options::default()
         })
         .await?;

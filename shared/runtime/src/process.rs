@@ -8,7 +8,8 @@ use crate::flags::Common;
 use crate::leader::{self, Election};
 use crate::metrics::{self, Metrics};
 use axum::Router;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_TYPE, USER_AGENT};
 use axum::routing::get;
 use kube::Client;
 use std::collections::BTreeMap;
@@ -118,13 +119,18 @@ pub fn shutdown_on_signal() -> std::io::Result<CancellationToken> {
     Ok(token)
 }
 
-/// A client from the environment: kubeconfig or service account.
+/// A client from the environment: kubeconfig or service account. The API server's audit log shows it as
+/// `<controller>/<version>`, as a `User-Agent`.
 ///
 /// # Errors
 /// There is neither, or it cannot be used.
-pub async fn client() -> kube::Result<Client> {
+pub async fn client(controller: &str) -> kube::Result<Client> {
     install_crypto();
-    Client::try_default().await
+    let mut config = kube::Config::infer().await.map_err(kube::Error::InferConfig)?;
+    let agent = format!("{controller}/{}", env!("CARGO_PKG_VERSION"));
+    let agent = HeaderValue::from_str(&agent).map_err(|error| kube::Error::HttpError(error.into()))?;
+    config.headers.push((USER_AGENT, agent));
+    Client::try_from(config)
 }
 
 /// The addresses that a process really listens on, for those who asked for port 0. Cheap to clone.
