@@ -430,7 +430,7 @@ impl Store {
     pub fn collect_garbage(&self, location: &Location, current: &str) -> Result<usize, StoreError> {
         let dir = self.resolve(&location.dir())?;
         let current = self.resolve(current)?;
-        let (mut files, now) = (Vec::new(), SystemTime::now());
+        let (mut files, mut locks, now) = (Vec::new(), Vec::new(), SystemTime::now());
         let listing = match fs::read_dir(&dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
             listing => listing.map_err(StoreError::io("list", &dir))?,
@@ -442,7 +442,9 @@ impl Store {
             let is_lock = path.extension().is_some_and(|extension| extension == "lock");
             // A file may be renamed away between listing and looking: then it is not ours to remove.
             let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
-            if metadata.is_file() && !is_lock && path != current {
+            if is_lock {
+                locks.push(path);
+            } else if metadata.is_file() && path != current {
                 files.push((metadata.modified().unwrap_or(now), path));
             }
             if started.elapsed() > MAX_COLLECTION {
@@ -467,14 +469,9 @@ impl Store {
             fs::remove_file(path).map_err(StoreError::io("remove", path))?;
             self.forget(path);
             removed += 1;
-            let mut lock = path.clone().into_os_string();
-            lock.push(".lock");
-            match fs::remove_file(&lock) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(StoreError::io("remove", Path::new(&lock))(error));
-                }
-                _ => {}
-            }
+        }
+        for lock in locks {
+            remove_unused_lock(&lock)?;
         }
         Ok(removed)
     }
@@ -487,6 +484,23 @@ impl Store {
             .create(&dir)
             .map_err(StoreError::io("create directory", &dir))?;
         Ok(dir)
+    }
+}
+
+/// Removes a lock file if what it locks is not there (any more) and nobody is about to write it. A writer that is killed
+/// before its file is in place leaves one.
+fn remove_unused_lock(lock: &Path) -> Result<(), StoreError> {
+    if fs::symlink_metadata(lock.with_extension("")).is_ok() {
+        return Ok(());
+    }
+    let removed = match File::open(lock) {
+        Ok(file) if file.try_lock().is_ok() => fs::remove_file(lock),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", lock)(error)),
+        _ => Ok(()),
     }
 }
 
@@ -630,6 +644,18 @@ mod tests {
             );
             assert_eq!(removed, ages.len() - want.len());
         }
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_collected() {
+        let (dir, store) = store(1, Duration::from_secs(60));
+        store.copy(&location(), "new", &b"new"[..]).unwrap();
+        drop(store.lock(&location(), "new").unwrap());
+        drop(store.lock(&location(), "killed").unwrap());
+        let _held = store.lock(&location(), "being-written").unwrap();
+        fs::write(dir.path().join(location().file("killed.Ab3dE")), "half").unwrap();
+        assert_eq!(store.collect_garbage(&location(), &location().file("new")).unwrap(), 1);
+        assert_eq!(files(dir.path()), ["being-written.lock", "new", "new.lock"]);
     }
 
     #[test]
