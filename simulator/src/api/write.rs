@@ -189,7 +189,7 @@ impl Api {
         let warnings = self.unknown_fields(resource, &patch, options)?;
         let new = merge::apply(resource.schema.as_ref(), old.as_ref(), &patch, &manager, options.force)
             .map_err(|error| match error {
-                ApplyError::Conflicts { message, causes } => ApiError::apply_conflict(
+                ApplyError::Conflicts { message, causes, .. } => ApiError::apply_conflict(
                     message,
                     causes
                         .into_iter()

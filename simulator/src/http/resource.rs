@@ -208,15 +208,13 @@ impl Served<'_> {
         accepted: Accepted,
     ) -> Result<Response<Body>, ApiError> {
         let replicas = body["spec"]["replicas"].clone();
-        let mut main = target.clone();
-        main.subresource.clear();
         let path = match target.resource.custom.as_ref().and_then(|custom| custom.scale.as_ref()) {
             Some(scale) => scale.spec.clone(),
             None => ".spec.replicas".to_owned(),
         };
         let patch =
             path.trim_start_matches('.').rsplit('.').fold(replicas, |value, name| json!({name: value}));
-        let written = self.api().patch(&main, PatchType::Merge, &patch, options)?;
+        let written = self.api().patch(target, PatchType::Merge, &patch, options)?;
         let object: Value = serde_json::from_slice(&written.json).unwrap_or_default();
         Ok(response::value(200, &scale_of(target, &object), accepted.encoding))
     }

@@ -38,6 +38,8 @@ pub(crate) enum ApplyError {
         message: String,
         /// Message and field of each cause of type `FieldManagerConflict`.
         causes: Vec<(String, String)>,
+        /// The fields of each other manager.
+        fields: Vec<(String, Set)>,
     },
     /// The request is malformed: status 400 BadRequest.
     #[error("{0}")]
@@ -65,14 +67,8 @@ pub(crate) fn reset_fields(has_status: bool, subresource: &str, builtin: bool) -
     set
 }
 
-/// Applies a configuration to `live` (`None`: the object is created) and gives the new object.
-///
-/// Defaults and validation come after, as on the real server. The time of the manager's entry moves only when something
-/// changed.
-///
-/// # Errors
-/// [`ApplyError`], each with the status that it becomes.
-pub(crate) fn apply(
+/// Merges a configuration into `live`, and fails where it conflicts, unless `force`.
+pub(super) fn merge_applied(
     schema: Option<&Schema>,
     live: Option<&Value>,
     applied: &Value,
@@ -127,8 +123,8 @@ pub(crate) fn apply(
     for (other, theirs) in managed.0.iter_mut().filter(|(other, _)| **other != key) {
         let conflict = theirs.set.intersection(&touched);
         if !conflict.is_empty() {
-            conflicts.extend(conflict.display().into_iter().map(|path| (other.describe(), path)));
             theirs.set = theirs.set.difference(&conflict);
+            conflicts.push((other.describe(), conflict));
         }
         theirs.set = theirs.set.difference(&difference.removed);
     }
@@ -452,8 +448,19 @@ fn misfit_message(object: &Value, api_version: &str, misfits: &[String]) -> Stri
     )
 }
 
-fn conflict_error(mut conflicts: Vec<(String, String)>) -> ApplyError {
-    conflicts.sort_by(|a, b| a.0.cmp(&b.0));
+/// The conflicts in other fields than the `allowed` ones, if there are any.
+pub(super) fn conflicts_besides(fields: Vec<(String, Set)>, allowed: &Set) -> Option<ApplyError> {
+    let left = fields.into_iter().map(|(manager, set)| (manager, set.difference(allowed)));
+    let left: Vec<_> = left.filter(|(_, set)| !set.is_empty()).collect();
+    (!left.is_empty()).then(|| conflict_error(left))
+}
+
+fn conflict_error(mut fields: Vec<(String, Set)>) -> ApplyError {
+    fields.sort_by(|a, b| a.0.cmp(&b.0));
+    let paths = |(manager, set): &(String, Set)| -> Vec<(String, String)> {
+        set.display().into_iter().map(|path| (manager.clone(), path)).collect()
+    };
+    let conflicts: Vec<(String, String)> = fields.iter().flat_map(paths).collect();
     let message = match &conflicts[..] {
         [(manager, path)] => format!("Apply failed with 1 conflict: conflict with {manager}: {path}"),
         many => {
@@ -471,11 +478,12 @@ fn conflict_error(mut conflicts: Vec<(String, String)>) -> ApplyError {
     };
     let causes =
         conflicts.into_iter().map(|(manager, path)| (format!("conflict with {manager}"), path)).collect();
-    ApplyError::Conflicts { message, causes }
+    ApplyError::Conflicts { message, causes, fields }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::apply;
     use super::*;
 
     fn manager<'a>(name: &'a str, now: &'a str, reset: &'a Set) -> Manager<'a> {
@@ -499,7 +507,7 @@ mod tests {
         let schema = Schema::builtin("apps", "v1", "Deployment");
         let none = Set::default();
         let apply = |live: Option<&Value>, spec: Value, who: &str| {
-            super::apply(schema.as_ref(), live, &deployment(spec), &manager(who, "t1", &none), false).unwrap()
+            apply(schema.as_ref(), live, &deployment(spec), &manager(who, "t1", &none), false).unwrap()
         };
         let first = apply(None, json!({"replicas": 1, "paused": true, "minReadySeconds": 3}), "one");
         let both = apply(Some(&first), json!({"replicas": 1}), "two");

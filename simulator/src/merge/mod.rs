@@ -5,12 +5,14 @@
 
 mod fields;
 mod json_patch;
+mod last_applied;
 mod managed;
 mod strategic;
 mod typed;
 
 pub(crate) use json_patch::{patch_json, patch_merge};
-pub(crate) use managed::{ApplyError, Manager, apply, empty_struct, reset_fields, same_except_times, update};
+pub(crate) use last_applied::apply;
+pub(crate) use managed::{ApplyError, Manager, empty_struct, reset_fields, same_except_times, update};
 pub(crate) use strategic::patch_strategic;
 
 /// Why a patch cannot be applied.

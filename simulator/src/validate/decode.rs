@@ -304,7 +304,7 @@ fn is_zero(value: &Value) -> bool {
 }
 
 /// Whether Go leaves a zero value out. OpenAPI does not tell pointers, which are written, from plain fields; so these are
-/// the names of the plain ones among numbers and booleans (in statuses all are), and of the pointers among texts.
+/// the names of the plain ones among numbers and booleans (in statuses nearly all are), and of the pointers among texts.
 fn omitted(owner: &str, name: &str, property: View<'_>, value: &Value) -> bool {
     const PLAIN: [&str; 18] = [
         "minReadySeconds",
@@ -335,7 +335,11 @@ fn omitted(owner: &str, name: &str, property: View<'_>, value: &Value) -> bool {
         "loadBalancerClass",
         "service",
     ];
-    let plain = owner.ends_with("Status") || owner == "ObjectMeta" || PLAIN.contains(&name);
+    // `ready` of a container is plain, but written all the same.
+    const WRITTEN_IN_STATUSES: [&str; 4] = ["ready", "started", "terminating", "terminatingReplicas"];
+    let plain = (owner.ends_with("Status") && !WRITTEN_IN_STATUSES.contains(&name))
+        || owner == "ObjectMeta"
+        || PLAIN.contains(&name);
     match property.node().kind {
         Kind::Array => is_zero(value),
         Kind::Object => property.additional().is_some() && is_zero(value),
