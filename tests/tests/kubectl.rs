@@ -89,6 +89,9 @@ impl Session {
         if !output.status.success() {
             writeln!(text, "[exit {}]", output.status.code().unwrap_or(-1))?;
         }
+        if line.starts_with("$ kubectl explain") {
+            text = without_prose(&text);
+        }
         for (pattern, replacement) in &self.replace {
             text = pattern.replace_all(&text, *replacement).into_owned();
         }
@@ -97,6 +100,14 @@ impl Session {
         }
         Ok(text)
     }
+}
+
+/// What `kubectl explain` says of types and fields, without their descriptions: the embedded server has none for the
+/// built-in kinds.
+fn without_prose(text: &str) -> String {
+    let facts = ["GROUP:", "KIND:", "VERSION:", "FIELD:", "error:", "[exit"];
+    let is_fact = |line: &&str| facts.iter().any(|fact| line.starts_with(fact)) || line.contains("\t<");
+    text.lines().filter(is_fact).map(|line| format!("{line}\n")).collect()
 }
 
 /// What differs from run to run.
@@ -114,9 +125,12 @@ fn replacements() -> Result<Vec<(Regex, &'static str)>> {
         (r"-[0-9a-f]{7,10}-[a-z0-9]{5}\b", "-POD"),
         (r"\bweb-[0-9a-f]{7,10}\b", "web-HASH"),
         (r"\bnode-\d\b", "NODE"),
+        (r#"Context "\w+""#, "Context \"NAME\""),
+        // How often it says so depends on how fast the pods are.
+        (r"(?m)^Waiting for deployment .*\n", ""),
         (r"\b(\d+m)?\d+s\b", "AGE"),
         // Columns are as wide as their widest cell.
-        (r"[ \t]{2,}(\S)", "  ${1}"),
+        (r"(\S)[ \t]{2,}", "${1}  "),
         (r"[ \t]+\n", "\n"),
     ]
     .into_iter()

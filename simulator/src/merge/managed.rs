@@ -131,8 +131,8 @@ pub(super) fn merge_applied(
     if !force && !conflicts.is_empty() {
         return Err(conflict_error(conflicts));
     }
-    let same_set = last.is_some_and(|last| last.set == owned.set && last.api_version == owned.api_version);
-    if !(same_set && difference.is_same())
+    // Ownership that moves without a change of the object has no time.
+    if !difference.is_same()
         && let Some(mine) = managed.0.get_mut(&key)
     {
         mine.time = Some(manager.now.into());
