@@ -8,6 +8,7 @@ use sluice_artifact::Store;
 use sluice_runtime::events::Recorder;
 use sluice_runtime::flags::FeatureGates;
 use sluice_runtime::hosts::HostLimits;
+use tokio::sync::Semaphore;
 
 /// Field manager of every write, and source of every event.
 pub const CONTROLLER: &str = "source-controller";
@@ -26,6 +27,8 @@ pub struct Context {
     pub gates: FeatureGates,
     /// At most this many operations at a time per remote host.
     pub hosts: HostLimits,
+    /// Passes that may wait at a time without counting as one of `--concurrent`: see [`crate::work::Work::wait`].
+    pub waiting: Semaphore,
     /// Parent of the working directories of passes.
     pub work_root: PathBuf,
 }

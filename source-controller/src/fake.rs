@@ -164,6 +164,7 @@ impl<K: SourceKind> Bench<K> {
             requeue_dependency: Duration::from_secs(30),
             gates: FeatureGates::parse("", &GATES).unwrap(),
             hosts: HostLimits::new(4),
+            waiting: tokio::sync::Semaphore::new(2),
             work_root: dirs.1.path().to_path_buf(),
         });
         let options = Options::new("test", 1, &Common::default(), &Metrics::new());

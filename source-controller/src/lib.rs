@@ -39,6 +39,7 @@ use sluice_runtime::hosts::HostLimits;
 use sluice_runtime::process::{self, Process, Tasks};
 use sluice_runtime::{Controller, Shutdown, controller};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tracing::info;
 
 use crate::context::{CONTROLLER, Context};
@@ -51,6 +52,8 @@ pub const STORAGE_PORT: &str = "http";
 
 /// Operations at a time on one remote host.
 const PER_HOST: usize = 8;
+/// Passes at a time that wait for somebody else: the API server, a registry, the disk.
+const WAITING: usize = 16;
 
 /// Runs the controller until `shutdown`.
 ///
@@ -77,6 +80,7 @@ pub async fn run(config: Config, client: Client, shutdown: Shutdown) -> anyhow::
         requeue_dependency: config.requeue_dependency,
         gates,
         hosts: HostLimits::new(PER_HOST),
+        waiting: Semaphore::new(WAITING),
         work_root: work_root(&config.storage_path),
     });
     let metrics = process.metrics().clone();

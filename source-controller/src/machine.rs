@@ -41,13 +41,15 @@ impl<K: SourceKind> Machine<K> {
     }
 
     async fn pass(&self, pass: Pass<K::Object>) -> Outcome {
-        let object = pass.object.as_ref();
-        let mut work = Work::new(object, self.cx.clone(), self.objects.clone(), pass.shutdown.clone());
+        let object = pass.object.clone();
+        let object = object.as_ref();
+        let mut work = Work::new(self.cx.clone(), self.objects.clone(), pass);
         if requests::is_deleted(object) {
             return self.delete(&work).await;
         }
         if !finalizer::has(object, requests::FINALIZER) {
-            return match finalizer::add(&work.api(), object, requests::FINALIZER, CONTROLLER).await {
+            let api = work.api();
+            return match work.wait(finalizer::add(&api, object, requests::FINALIZER, CONTROLLER)).await {
                 Ok(answer) => {
                     self.objects.observe(answer);
                     Outcome::After(std::time::Duration::ZERO)

@@ -13,8 +13,9 @@ use sluice_api::meta::Time;
 use sluice_api::source::Artifact;
 use sluice_artifact::{Ignore, Location, StoreError, Stored};
 use sluice_runtime::conditions::{self, State};
-use sluice_runtime::controller::Store as Objects;
+use sluice_runtime::controller::{Pass, Slot, Store as Objects};
 use sluice_runtime::events::Event;
+use sluice_runtime::hosts::HostPermit;
 use sluice_runtime::status::Patcher;
 use sluice_runtime::{Key, Shutdown, requests};
 use tempfile::TempDir;
@@ -40,6 +41,7 @@ pub struct Work<O> {
     /// The object as the pass found it.
     pub(crate) found: O,
     pub(crate) objects: Objects<O>,
+    slot: Arc<Slot>,
     /// What [`Work::show_later`] would write.
     to_show: Arc<Mutex<O>>,
     /// What it has written, or was about to write.
@@ -69,8 +71,8 @@ pub struct Archive<'a> {
 }
 
 impl<O: SourceObject> Work<O> {
-    pub(crate) fn new(object: &O, cx: Arc<Context>, objects: Objects<O>, shutdown: Shutdown) -> Self {
-        let object = object.clone();
+    pub(crate) fn new(cx: Arc<Context>, objects: Objects<O>, pass: Pass<O>) -> Self {
+        let (object, shutdown) = (O::clone(&pass.object), pass.shutdown);
         Self {
             written: object.clone(),
             found: object.clone(),
@@ -79,6 +81,7 @@ impl<O: SourceObject> Work<O> {
             cx,
             shutdown,
             objects,
+            slot: Arc::new(pass.slot),
             shown: Arc::default(),
             begun: Instant::now(),
             dir: None,
@@ -116,6 +119,30 @@ impl<O: SourceObject> Work<O> {
         K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
     {
         Api::namespaced(self.cx.client.clone(), &self.namespace())
+    }
+
+    /// Runs a part of the pass that only waits (for the API server, a registry, the disk). Meanwhile the pass does not
+    /// count as one of `--concurrent`, and another one begins: what the flag limits is the work, not the patience.
+    pub fn wait<T>(&self, part: impl Future<Output = T>) -> impl Future<Output = T> {
+        let (cx, slot) = (self.cx.clone(), self.slot.clone());
+        async move {
+            // Never closed. Who gets no place waits as a worker, so that the number of passes stays bounded.
+            let place = cx.waiting.acquire().await.ok();
+            let part = async {
+                let output = part.await;
+                // Before the wait for a worker: who has one may be waiting for this place.
+                drop(place);
+                output
+            };
+            slot.park(part).await
+        }
+    }
+
+    /// A place at a remote host, for as long as it is held. To wait for it costs no worker: those that have one may need
+    /// a worker to go on.
+    pub(crate) fn place_at(&self, host: &str) -> impl Future<Output = HostPermit> {
+        let (cx, slot, host) = (self.cx.clone(), self.slot.clone(), host.to_owned());
+        async move { slot.park(cx.hosts.acquire(&host)).await }
     }
 
     /// An empty directory, removed at the end of the pass.
@@ -198,8 +225,8 @@ impl<O: SourceObject> Work<O> {
             self.object.meta_mut().resource_version = shown.meta().resource_version.clone();
             self.written = shown;
         }
-        let patcher = Patcher::new(CONTROLLER, &OWNED);
-        match patcher.patch(&self.api::<O>(), &self.written, &self.object).await {
+        let (patcher, api) = (Patcher::new(CONTROLLER, &OWNED), self.api::<O>());
+        match self.wait(patcher.patch(&api, &self.written, &self.object)).await {
             Ok(None) => Ok(()),
             Ok(Some(answer)) => {
                 self.objects.observe(answer.clone());
@@ -349,7 +376,7 @@ impl<O: SourceObject> Work<O> {
         + 'static,
     ) -> Result<(), Stop> {
         let (store, location, link) = (self.cx.store.clone(), self.location(), link.map(str::to_owned));
-        let (locked, written) = tokio::task::spawn_blocking(move || {
+        let writing = tokio::task::spawn_blocking(move || {
             let lock = match store.lock(&location, &file) {
                 Ok(lock) => lock,
                 Err(error) => return (Err(error), None),
@@ -360,9 +387,12 @@ impl<O: SourceObject> Work<O> {
             });
             drop(lock);
             (Ok(()), Some(written))
-        })
-        .await
-        .map_err(|error| Failure::plain("Failed", format!("{failed}: {error}")).retry())?;
+        });
+        // Most of it is waiting until the disk has it; the pool of threads limits how many do so.
+        let (locked, written) = self
+            .wait(writing)
+            .await
+            .map_err(|error| Failure::plain("Failed", format!("{failed}: {error}")).retry())?;
         locked.map_err(|error| {
             Failure::plain("Failed", format!("failed to acquire lock for artifact: {error}")).retry()
         })?;

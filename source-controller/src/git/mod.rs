@@ -101,7 +101,7 @@ impl SourceKind for Git {
         let limit = Limit::new(work.timeout(), work.shutdown.clone());
 
         let host = access.url.host();
-        let _place = work.cx.hosts.acquire(&host).await;
+        let _place = work.place_at(&host).await;
         let _turn = self.suspects.turn(&host)?;
         let asking = if can_skip(work) { Asking::List } else { Asking::Clone };
         let resolved = {

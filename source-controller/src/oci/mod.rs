@@ -153,7 +153,7 @@ impl SourceKind for Oci {
         let plain_http = insecure || repository.is_local();
         let registry = Registry { http, repository: &repository, session: &session, plain_http };
         let _turn = self.suspects.turn(&repository.host)?;
-        let _place = work.cx.hosts.acquire(&repository.host).await;
+        let _place = work.place_at(&repository.host).await;
 
         let heard = Heard { suspects: &self.suspects, host: &repository.host };
         let upstream = resolve(work, &registry, &heard).await?;
@@ -310,10 +310,11 @@ impl Heard<'_> {
         task: impl Future<Output = Result<T, RegistryError>>,
     ) -> Result<T, String> {
         let timeout = work.timeout();
+        let task = work.wait(tokio::time::timeout(timeout, task));
         let result = tokio::select! {
             biased;
             () = work.shutdown.cancelled() => return Err("the controller is shutting down".to_owned()),
-            result = tokio::time::timeout(timeout, task) => result.unwrap_or(Err(RegistryError::Timeout(timeout))),
+            result = task => result.unwrap_or(Err(RegistryError::Timeout(timeout))),
         };
         self.suspects.note(self.host, result, RegistryError::is_silence).map_err(|error| error.to_string())
     }
