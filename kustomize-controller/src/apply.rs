@@ -58,8 +58,7 @@ pub(crate) async fn objects(
     let mut known = before.clone();
     inventory::merge(&mut known, &intended);
     if known.len() > before.len() {
-        attempt.status().inventory = Some(stored(&known));
-        attempt.save().await.map_err(Stop::Status)?;
+        attempt.announce(stored(&known)).await?;
     }
     match attempt.during(apply_with_new_kinds(&applier, objects)).await? {
         Ok(changes) => {

@@ -11,7 +11,8 @@ use kube::Api;
 use sluice_api::kustomize::{Kustomization, KustomizationStatus};
 use sluice_api::meta::{
     ARTIFACT_FAILED_REASON, Duration as GoDuration, HEALTHY, PROGRESSING_REASON,
-    PROGRESSING_WITH_RETRY_REASON, READY, RECONCILIATION_SUCCEEDED_REASON, RECONCILING, STALLED,
+    PROGRESSING_WITH_RETRY_REASON, READY, RECONCILIATION_SUCCEEDED_REASON, RECONCILING, ResourceInventory,
+    STALLED,
 };
 use sluice_runtime::controller::Pass;
 use sluice_runtime::events::Event;
@@ -24,6 +25,8 @@ use tracing::{error, info};
 
 /// A step, or a wait for a source or a dependency, that lasts longer than this is shown in the status.
 const SHOW_AFTER: Duration = Duration::from_secs(1);
+/// So long until a later step is shown: that the pass is at work is known by then.
+const SHOW_NEXT_AFTER: Duration = Duration::from_secs(3);
 /// No health check gets less time than this.
 const MIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Prefix of the keys of event metadata.
@@ -154,17 +157,29 @@ impl<'a> Attempt<'a> {
     /// Runs a part of the step, and shows the step in the status if that takes long.
     pub(crate) async fn during<T>(&mut self, part: impl Future<Output = T>) -> Result<T, Stop> {
         let mut part = std::pin::pin!(part);
-        let from = if self.shown { Instant::now() } else { self.begun };
+        let at = if self.shown { Instant::now() + SHOW_NEXT_AFTER } else { self.begun + SHOW_AFTER };
         tokio::select! {
             biased;
             output = &mut part => return Ok(output),
-            () = tokio::time::sleep_until(from + SHOW_AFTER) => {}
+            () = tokio::time::sleep_until(at) => {}
         }
-        self.show().await?;
+        self.mark_progress();
+        self.save().await.map_err(Stop::Status)?;
         Ok(part.await)
     }
 
-    async fn show(&mut self) -> Result<(), Stop> {
+    /// Writes an inventory that grows before the objects are applied. Of an object that is not ready anyway this write
+    /// tells the step too.
+    pub(crate) async fn announce(&mut self, inventory: ResourceInventory) -> Result<(), Stop> {
+        let status = self.status();
+        status.inventory = Some(inventory);
+        if !conditions::is_true(&status.conditions, READY) {
+            self.mark_progress();
+        }
+        self.save().await.map_err(Stop::Status)
+    }
+
+    fn mark_progress(&mut self) {
         let (generation, message) = (self.generation(), self.progress.clone().unwrap_or_default());
         let health = self.checking_health;
         let list = &mut self.status().conditions;
@@ -174,7 +189,6 @@ impl<'a> Attempt<'a> {
             conditions::mark_unknown(list, generation, HEALTHY, PROGRESSING_REASON, message);
         }
         self.shown = true;
-        self.save().await.map_err(Stop::Status)
     }
 
     /// Writes what changed of the status; nothing if nothing did.

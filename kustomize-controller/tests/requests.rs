@@ -109,8 +109,7 @@ impl World {
     async fn offer(&self, revision: &str, manifests: &str) -> Result<()> {
         let dir = tempfile::tempdir()?;
         std::fs::write(dir.path().join("all.yaml"), manifests)?;
-        let (packed, bytes) = sluice_artifact::pack(dir.path(), |_, _| true, Vec::new())?;
-        drop(packed);
+        let (_, bytes) = sluice_artifact::pack(dir.path(), |_, _| true, Vec::new())?;
         let digest = sluice_artifact::Algorithm::Sha256.digest(&bytes).to_string();
         let path = format!("{}.tar.gz", digest.replace(':', "-"));
         let size = bytes.len();
