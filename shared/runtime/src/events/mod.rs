@@ -21,10 +21,10 @@ use tracing::warn;
 
 /// Events that wait for each sink at most.
 const QUEUE: usize = 4096;
-/// Events that are written to the Kubernetes API at once, and the pause between those that follow: 50 a second, the
-/// rate at which Flux's clients are held back by default (`--kube-api-qps`).
+/// Events that are written to the Kubernetes API at once, and the pause between those that follow: 25 a second, about
+/// the pace to which controller-runtime holds its recorder.
 const BURST: u32 = 50;
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(40);
 /// Annotations with this prefix become metadata of the object's events.
 const ANNOTATION_PREFIX: &str = "event.toolkit.fluxcd.io/";
 
