@@ -6,6 +6,7 @@
 mod arithmetic;
 mod case;
 mod cast;
+mod crypto;
 mod cut;
 mod dates;
 mod decimal;
@@ -53,6 +54,7 @@ pub fn functions(settings: &Settings) -> Vec<Function> {
     let families = [
         arithmetic::functions(),
         case::functions(),
+        crypto::functions(&source),
         cut::functions(),
         dates::functions(settings),
         dicts::functions(),
