@@ -141,7 +141,7 @@ impl Schemas {
         if chart.chart.schema.is_some() {
             self.check_own(chart, &Value::Object(values.clone()), &mut report);
         }
-        self.check_children(chart, |name| values.get(name), &mut report);
+        self.check_children(chart, values, &mut report);
         if report.is_empty() {
             return Ok(());
         }
@@ -163,18 +163,13 @@ impl Schemas {
     }
 
     /// Subcharts are nested no deeper than a chart's loader allows.
-    fn check_children<'v>(
-        &self,
-        chart: &Instance,
-        values: impl Fn(&str) -> Option<&'v Value>,
-        report: &mut String,
-    ) {
+    fn check_children(&self, chart: &Instance, values: &Map<String, Value>, report: &mut String) {
         for child in &chart.children {
-            match values(child.name()) {
+            match values.get(child.name()) {
                 None | Some(Value::Null) => {}
-                Some(map @ Value::Object(_)) => {
-                    self.check_own(child, map, report);
-                    self.check_children(child, |name| map.get(name), report);
+                Some(value @ Value::Object(map)) => {
+                    self.check_own(child, value, report);
+                    self.check_children(child, map, report);
                 }
                 Some(other) => {
                     let kind = go_type(other);
