@@ -104,7 +104,7 @@ impl Story<'_> {
         cluster.apply(&flux::git_repository(SOURCE, url)).await?;
         flux::until(cluster, "Kustomization", APP, "to say that the source has no artifact", |object| {
             let ready = flux::condition(object, "Ready").map(|ready| ready["message"].to_string());
-            ready.is_some_and(|message| message.contains("Source is not ready"))
+            ready.is_some_and(|message| message.contains("artifact not found"))
         })
         .await?;
         let source = Controller::start(cluster, PROGRAM, Kind::Source, &[]).await?;
