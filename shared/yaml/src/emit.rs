@@ -1,6 +1,8 @@
 //! Values to text, byte for byte as Go's YAML writers print them.
 
-use serde_json::{Map, Number, Value};
+use std::borrow::Cow;
+
+use serde_json::{Number, Value};
 
 use crate::{Schema, Tag, key_order::natural_order, resolve, resolve::classify};
 
@@ -22,24 +24,49 @@ impl Layout {
     pub const PRETTY: Self = Self { width: None, indent_lists: true, tabs_in_blocks: true };
 }
 
+/// Anything that can be written: [`serde_json::Value`], or a tree of the caller's own.
+pub trait Tree: Sized {
+    /// What the node is.
+    fn shape(&self) -> Shape<'_, Self>;
+}
+
+/// A node of a [`Tree`].
+#[derive(Debug)]
+pub enum Shape<'a, T> {
+    /// Written as it is: numbers, `true`, `null`.
+    Plain(Cow<'a, str>),
+    /// Text, which gets the quotes that it needs.
+    Text(&'a str),
+    /// A list.
+    List(&'a [T]),
+    /// A map, in any order.
+    Map(Vec<(&'a str, &'a T)>),
+}
+
+impl Tree for Value {
+    fn shape(&self) -> Shape<'_, Self> {
+        match self {
+            Value::Null => Shape::Plain(Cow::Borrowed("null")),
+            Value::Bool(yes) => Shape::Plain(Cow::Borrowed(if *yes { "true" } else { "false" })),
+            Value::Number(number) => Shape::Plain(Cow::Owned(number_text(number))),
+            Value::String(text) => Shape::Text(text),
+            Value::Array(items) => Shape::List(items),
+            Value::Object(map) => Shape::Map(map.iter().map(|(key, value)| (key.as_str(), value)).collect()),
+        }
+    }
+}
+
 /// Writes a value as kustomize and Kubernetes clients do: keys sorted, lists not indented, ends with a newline.
 #[must_use]
 pub fn to_string(value: &Value) -> String {
     to_string_with(value, Layout::KUBERNETES)
 }
 
-/// Writes a value in a layout.
+/// Writes a value in a layout. However deeply it is nested, this takes no stack.
 #[must_use]
-pub fn to_string_with(value: &Value, layout: Layout) -> String {
+pub fn to_string_with<T: Tree>(value: &T, layout: Layout) -> String {
     let mut out = Writer { out: String::new(), column: 0, layout };
-    match value {
-        Value::Object(map) if !map.is_empty() => out.map(map, 0),
-        Value::Array(items) if !items.is_empty() => out.list(items, 0),
-        scalar => {
-            out.scalar(scalar, 2, Place::Value);
-            out.newline();
-        }
-    }
+    out.document(value);
     out.out
 }
 
@@ -57,6 +84,33 @@ enum Form {
     Single,
     Double,
     Literal,
+}
+
+/// A collection that is being written.
+struct Frame<'a, T> {
+    entries: Entries<'a, T>,
+    indent: usize,
+    started: bool,
+}
+
+enum Entries<'a, T> {
+    Map(std::vec::IntoIter<(&'a str, &'a T)>),
+    List(std::slice::Iter<'a, T>),
+}
+
+impl<'a, T: Tree> Frame<'a, T> {
+    /// A frame for a collection that has entries; anything else is given back.
+    fn of(shape: Shape<'a, T>, indent: usize) -> Result<Self, Shape<'a, T>> {
+        let entries = match shape {
+            Shape::Map(mut pairs) if !pairs.is_empty() => {
+                pairs.sort_by(|(a, _), (b, _)| natural_order(a, b));
+                Entries::Map(pairs.into_iter())
+            }
+            Shape::List(items) if !items.is_empty() => Entries::List(items.iter()),
+            other => return Err(other),
+        };
+        Ok(Self { entries, indent, started: false })
+    }
 }
 
 struct Writer {
@@ -94,79 +148,96 @@ impl Writer {
         self.column += indent;
     }
 
-    /// Writes the pairs; the cursor stands where the first key goes, at `indent`.
-    fn map(&mut self, map: &Map<String, Value>, indent: usize) {
-        let mut pairs: Vec<_> = map.iter().collect();
-        pairs.sort_by(|(a, _), (b, _)| natural_order(a, b));
-        for (index, (key, value)) in pairs.into_iter().enumerate() {
-            if index > 0 {
-                self.pad(indent);
+    fn document<T: Tree>(&mut self, value: &T) {
+        let mut open = Vec::new();
+        match Frame::of(value.shape(), 0) {
+            Ok(frame) => open.push(frame),
+            Err(scalar) => {
+                self.scalar(&scalar, 2);
+                self.newline();
             }
-            if key.len() > 128 || key.contains('\n') {
-                self.put_str("? ");
-                self.text(key, indent + 2, Place::Value);
-                self.indent(indent);
-                self.put(':');
-                self.own_line_value(value, indent);
-            } else {
-                self.text(key, indent + 2, Place::SimpleKey);
-                self.put(':');
-                self.value(value, indent);
+        }
+        while let Some(frame) = open.last_mut() {
+            match self.entry(frame) {
+                Some(Some(inner)) => open.push(inner),
+                Some(None) => {}
+                None => {
+                    open.pop();
+                }
             }
         }
     }
 
-    /// Writes what follows `key:`, up to the end of its last line.
-    fn value(&mut self, value: &Value, indent: usize) {
-        match value {
-            Value::Object(map) if !map.is_empty() => {
-                self.indent(indent + 2);
-                self.map(map, indent + 2);
+    /// Writes the next entry of a map or list, up to the end of its last line or to a collection in it, which is returned.
+    /// The cursor of a new frame stands where its first entry goes, at its indent.
+    fn entry<'a, T: Tree>(&mut self, frame: &mut Frame<'a, T>) -> Option<Option<Frame<'a, T>>> {
+        let indent = frame.indent;
+        let (key, value) = match &mut frame.entries {
+            Entries::Map(pairs) => pairs.next().map(|(key, value)| (Some(key), value))?,
+            Entries::List(items) => (None, items.next()?),
+        };
+        if frame.started {
+            self.pad(indent);
+        }
+        frame.started = true;
+        Some(match key {
+            None => {
+                self.put('-');
+                self.own_line_value(value, indent)
             }
-            Value::Array(items) if !items.is_empty() => {
-                let indent = if self.layout.indent_lists { indent + 2 } else { indent };
+            Some(key) if key.len() > 128 || key.contains('\n') => {
+                self.put_str("? ");
+                self.text(key, indent + 2, Place::Value);
                 self.indent(indent);
-                self.list(items, indent);
+                self.put(':');
+                self.own_line_value(value, indent)
             }
-            scalar => {
+            Some(key) => {
+                self.text(key, indent + 2, Place::SimpleKey);
+                self.put(':');
+                self.value(value, indent)
+            }
+        })
+    }
+
+    /// Writes what follows `key:`.
+    fn value<'a, T: Tree>(&mut self, value: &'a T, indent: usize) -> Option<Frame<'a, T>> {
+        match Frame::of(value.shape(), indent + 2) {
+            Ok(mut frame) => {
+                if matches!(frame.entries, Entries::List(_)) && !self.layout.indent_lists {
+                    frame.indent = indent;
+                }
+                self.indent(frame.indent);
+                Some(frame)
+            }
+            Err(scalar) => {
                 self.put(' ');
-                self.scalar(scalar, indent + 2, Place::Value);
+                self.scalar(&scalar, indent + 2);
                 self.newline();
+                None
             }
         }
     }
 
     /// Writes what follows a `:` or `-` that begins its line: collections go on in the same line.
-    fn own_line_value(&mut self, value: &Value, indent: usize) {
+    fn own_line_value<'a, T: Tree>(&mut self, value: &'a T, indent: usize) -> Option<Frame<'a, T>> {
         self.put(' ');
-        match value {
-            Value::Object(map) if !map.is_empty() => self.map(map, indent + 2),
-            Value::Array(items) if !items.is_empty() => self.list(items, indent + 2),
-            scalar => {
-                self.scalar(scalar, indent + 2, Place::Value);
+        match Frame::of(value.shape(), indent + 2) {
+            Ok(frame) => Some(frame),
+            Err(scalar) => {
+                self.scalar(&scalar, indent + 2);
                 self.newline();
+                None
             }
         }
     }
 
-    fn list(&mut self, items: &[Value], indent: usize) {
-        for (index, item) in items.iter().enumerate() {
-            if index > 0 {
-                self.pad(indent);
-            }
-            self.put('-');
-            self.own_line_value(item, indent);
-        }
-    }
-
-    fn scalar(&mut self, value: &Value, indent: usize, place: Place) {
-        match value {
-            Value::Null => self.put_str("null"),
-            Value::Bool(yes) => self.put_str(if *yes { "true" } else { "false" }),
-            Value::Number(number) => self.put_str(&number_text(number)),
-            Value::String(text) => self.text(text, indent, place),
-            Value::Array(_) => self.put_str("[]"),
-            Value::Object(_) => self.put_str("{}"),
+    fn scalar<T: Tree>(&mut self, shape: &Shape<'_, T>, indent: usize) {
+        match shape {
+            Shape::Plain(text) => self.put_str(text),
+            Shape::Text(text) => self.text(text, indent, Place::Value),
+            Shape::List(_) => self.put_str("[]"),
+            Shape::Map(_) => self.put_str("{}"),
         }
     }
 

@@ -18,6 +18,7 @@
 
 mod document;
 mod emit;
+mod entries;
 mod error;
 mod events;
 pub mod json;
@@ -28,7 +29,8 @@ mod resolve;
 mod timestamp;
 
 pub use document::{Document, Part, from_str, parse_documents, split_documents};
-pub use emit::{Layout, to_string, to_string_with};
+pub use emit::{Layout, Shape, Tree, to_string, to_string_with};
+pub use entries::Entry;
 pub use error::Error;
 pub use key_order::natural_order;
 pub use node::{Mapping, Node, Scalar, Style, Tag};

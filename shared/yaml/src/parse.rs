@@ -72,18 +72,16 @@ impl Reader {
         self
     }
 
+    pub(crate) fn refuses_duplicates(&self) -> bool {
+        self.duplicates == Duplicates::Refuse
+    }
+
     /// Reads the first document of `text` and ignores what follows it; `None` if there is none.
     ///
     /// # Errors
     /// Anything that is not YAML up to the end of that document.
     pub fn first(&self, text: &str) -> Result<Option<Node>, Error> {
-        let mut builder = Builder {
-            reader: self,
-            frames: Vec::new(),
-            anchors: HashMap::new(),
-            root: None,
-            budget: Budget::default(),
-        };
+        let mut builder = Builder::new(self);
         Input::new(text).events(|event| match event.data {
             EventData::StreamEnd | EventData::DocumentEnd { .. } => Ok(false),
             EventData::DocumentStart { version_directive: Some(version), .. }
@@ -150,7 +148,8 @@ struct Key {
     merge: bool,
 }
 
-struct Builder<'r> {
+/// Makes nodes of events.
+pub(crate) struct Builder<'r> {
     reader: &'r Reader,
     frames: Vec<Frame>,
     anchors: HashMap<String, Anchored>,
@@ -158,8 +157,17 @@ struct Builder<'r> {
     budget: Budget,
 }
 
-impl Builder<'_> {
-    fn event(&mut self, event: Event) -> Result<(), Error> {
+impl<'r> Builder<'r> {
+    pub(crate) fn new(reader: &'r Reader) -> Self {
+        Self { reader, frames: Vec::new(), anchors: HashMap::new(), root: None, budget: Budget::default() }
+    }
+
+    /// The node, once its last event has come.
+    pub(crate) fn take_root(&mut self) -> Option<Node> {
+        self.root.take()
+    }
+
+    pub(crate) fn event(&mut self, event: Event) -> Result<(), Error> {
         let line = usize::try_from(event.start_mark.line).unwrap_or(usize::MAX - 1) + 1;
         match event.data {
             EventData::Scalar { anchor, tag, value, style, .. } => {
