@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn one_map_comes_piece_by_piece() {
         let text = "apiVersion: v1\nentries:\n  a:\n  - {x: 1, y: [2]}\n  b: &b\n  - &c {z: *d}\n";
-        assert_eq!(entries(text).unwrap_err().to_string(), "line 6: unknown anchor 'd' referenced");
+        assert_eq!(entries(text).unwrap_err().to_string(), "yaml: unknown anchor 'd' referenced");
         let text = "apiVersion: v1\nentries:\n  a:\n  - &m {x: 1}\n  - *m\n  b: []\ngenerated: now\n";
         assert_eq!(
             entries(text).unwrap(),
