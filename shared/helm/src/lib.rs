@@ -19,6 +19,7 @@ pub mod capabilities;
 pub mod chart;
 pub mod dependencies;
 pub mod engine;
+pub mod index;
 pub mod lint;
 pub mod manifest;
 pub mod package;

@@ -1,7 +1,7 @@
 //! YAML as Helm reads it: to JSON, every number a float, errors in two layers.
 
 use serde_json::{Map, Number, Value};
-use sluice_yaml::{Limits, Node, Reader};
+use sluice_yaml::{Limits, Lines, Node, Reader};
 
 /// Levels of nesting that are read. Go's readers stop at 10,000; nothing that people write comes near either.
 const DEPTH: usize = 500;
@@ -14,6 +14,7 @@ pub(crate) fn node(text: &[u8]) -> Result<Option<Node>, String> {
     let wrap = |error: &dyn std::fmt::Display| format!("error converting YAML to JSON: {error}");
     let text = utf8(text).map_err(|message| wrap(&message))?;
     let mut reader = Reader::yaml11().last_wins();
+    reader.lines = Lines::Problem;
     reader.limits = Limits { depth: DEPTH, ..Limits::default() };
     reader.first(text).map_err(|error| wrap(&error))
 }

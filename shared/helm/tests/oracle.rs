@@ -114,7 +114,7 @@ fn print(cases: &[Case]) -> String {
         let sections = [("out", &case.out), ("log", &case.log), ("err", &case.err), ("ours", &case.ours)];
         let sections = sections.iter().filter_map(|(name, body)| Some((*name, body.as_ref()?)));
         for (name, body) in case.files.iter().map(|(name, body)| (name.as_str(), body)).chain(sections) {
-            text.push_str(&format!("--- {name}\n{body}"));
+            text.push_str(&format!("--- {name}\n{}", body.replace("\r\n", "\\r\n")));
         }
     }
     text
@@ -346,7 +346,7 @@ fn cases_render_to_what_helm_prints() {
             write(&case, dir.path());
             let got = ours(&case, dir.path());
             let text = match &got.text {
-                Ok(text) => text.clone(),
+                Ok(text) => text.replace("\r\n", "\\r\n"),
                 Err(text) => format!("Error: {}\n", normal(text, dir.path())),
             };
             let want = match (&case.ours, &case.out, &case.err) {
@@ -357,8 +357,14 @@ fn cases_render_to_what_helm_prints() {
             };
             // Where a case differs on purpose its log may, too.
             let want_log = case.log.clone().filter(|_| case.ours.is_none());
+            // Helm walks maps in any order.
+            let sorted = |text: &str| {
+                let mut lines: Vec<_> = text.trim_end().lines().map(str::to_owned).collect();
+                lines.sort();
+                lines
+            };
             let log = normal(&got.log, dir.path());
-            if text.trim_end() != want.trim_end() || want_log.is_some_and(|want| want.trim_end() != log) {
+            if text.trim_end() != want.trim_end() || want_log.is_some_and(|want| sorted(&want) != sorted(&log)) {
                 let file = file.file_stem().expect("a name").to_string_lossy().into_owned();
                 let want_log = case.log.unwrap_or_default();
                 different.push(format!(

@@ -42,7 +42,7 @@ impl Reader {
         let mut key: Option<String> = None;
         let mut seen = [HashSet::new(), HashSet::new()];
         let mut builder: Option<Builder<'_>> = None;
-        let read = Input::new(text).events(|event| {
+        let read = Input::new(text).events(self.lines, |event| {
             let line = usize::try_from(event.start_mark.line).unwrap_or(usize::MAX - 1) + 1;
             if let EventData::StreamEnd | EventData::DocumentEnd { .. } = event.data {
                 return Ok(false);

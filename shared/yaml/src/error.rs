@@ -1,5 +1,7 @@
 //! The one error of this crate: a position and Go's text.
 
+use crate::Lines;
+
 /// Why a text is not usable YAML.
 ///
 /// `Display` prints what Go's YAML packages print: `yaml: line 2: mapping values are not allowed in this context`.
@@ -24,18 +26,20 @@ impl Error {
     }
 
     /// Go's error for the scanner's. The scanner itself finds no problem beyond `last_line`, counted from 0.
-    pub(crate) fn from_scanner(error: &libyaml_safer::Error, last_line: u64) -> Self {
+    pub(crate) fn from_scanner(error: &libyaml_safer::Error, last_line: u64, lines: Lines) -> Self {
         let scanner = error.kind() == libyaml_safer::ErrorKind::Scanner;
         let line = |mark: Option<libyaml_safer::Mark>| {
             let line = mark.map_or(0, |mark| mark.line);
             if scanner { line.min(last_line) } else { line }
         };
         let (context, problem) = (line(error.context_mark()), line(error.problem_mark()));
-        // Go shows the context's line if it is not the first, else the problem's; both are 0-based, and only a scanner
-        // error is corrected. Line 0 is not shown at all.
-        let shown = match (context, problem) {
-            (0, 0) => None,
-            (0, line) | (line, _) => Some(line + u64::from(scanner)),
+        // Both are 0-based, and only a scanner error is corrected. Line 0 is not shown.
+        let shown = match (lines, context, problem) {
+            (_, 0, 0) => None,
+            (Lines::Problem, line, 0) => Some(line),
+            (Lines::Problem, _, line) | (Lines::Context, 0, line) | (Lines::Context, line, _) => {
+                Some(line + u64::from(scanner))
+            }
         };
         let text = error.problem();
         let message = shown.map_or_else(|| text.to_owned(), |line| format!("line {line}: {text}"));

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use libyaml_safer::{Event, EventData, Parser, ScalarStyle};
 
-use crate::Error;
+use crate::{Error, Lines};
 
 /// A text that ends with a line break, and what that changed.
 pub(crate) struct Input<'t> {
@@ -22,8 +22,12 @@ impl<'t> Input<'t> {
         Self { text: format!("{text}\n").into(), unfinished: text.rsplit('\n').next() }
     }
 
-    /// Calls `each` for every event until it returns false or fails.
-    pub(crate) fn events(&self, mut each: impl FnMut(Event) -> Result<bool, Error>) -> Result<(), Error> {
+    /// Calls `each` for every event until it returns false or fails. `lines` says which line messages give.
+    pub(crate) fn events(
+        &self,
+        lines: Lines,
+        mut each: impl FnMut(Event) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
         let mut bytes = self.text.as_bytes();
         let mut parser = Parser::new();
         let breaks = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
@@ -33,7 +37,7 @@ impl<'t> Input<'t> {
             // A tag before a comma (`[!a,b]`) ends in a panic, too. The parser is not used again after one.
             let next = catch_unwind(AssertUnwindSafe(|| parser.parse()));
             let mut event = match next {
-                Ok(event) => event.map_err(|error| Error::from_scanner(&error, last_line))?,
+                Ok(event) => event.map_err(|error| Error::from_scanner(&error, last_line, lines))?,
                 Err(_) => return Err(Error::new(1, "did not find expected ',' or ']'")),
             };
             self.take_back_break(&mut event);

@@ -34,6 +34,6 @@ pub use entries::Entry;
 pub use error::Error;
 pub use key_order::natural_order;
 pub use node::{Mapping, Node, Scalar, Style, Tag};
-pub use parse::{Duplicates, Limits, Reader, Schema};
+pub use parse::{Duplicates, Limits, Lines, Reader, Schema};
 pub use resolve::format_float;
 pub use serde_json::{Map, Number, Value};

@@ -26,6 +26,15 @@ pub enum Duplicates {
     LastWins,
 }
 
+/// Which line the message of an error names, where what is wrong spans several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lines {
+    /// Where the broken construct begins, as in kustomize.
+    Context,
+    /// Where it breaks, as in Helm.
+    Problem,
+}
+
 /// Bounds on one text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -48,6 +57,8 @@ pub struct Reader {
     pub schema: Schema,
     /// What happens with duplicate keys.
     pub duplicates: Duplicates,
+    /// Which line an error names.
+    pub lines: Lines,
     /// Bounds.
     pub limits: Limits,
 }
@@ -56,13 +67,13 @@ impl Reader {
     /// Reads as kustomize reads manifests; duplicate keys are errors.
     #[must_use]
     pub fn manifest() -> Self {
-        Self { schema: Schema::Manifest, duplicates: Duplicates::Refuse, limits: Limits::default() }
+        Self { schema: Schema::Manifest, duplicates: Duplicates::Refuse, lines: Lines::Context, limits: Limits::default() }
     }
 
     /// Reads as Kubernetes clients do; duplicate keys are errors.
     #[must_use]
     pub fn yaml11() -> Self {
-        Self { schema: Schema::Yaml11, duplicates: Duplicates::Refuse, limits: Limits::default() }
+        Self { schema: Schema::Yaml11, duplicates: Duplicates::Refuse, lines: Lines::Context, limits: Limits::default() }
     }
 
     /// Lets the last of several equal keys win.
@@ -82,7 +93,7 @@ impl Reader {
     /// Anything that is not YAML up to the end of that document.
     pub fn first(&self, text: &str) -> Result<Option<Node>, Error> {
         let mut builder = Builder::new(self);
-        Input::new(text).events(|event| match event.data {
+        Input::new(text).events(self.lines, |event| match event.data {
             EventData::StreamEnd | EventData::DocumentEnd { .. } => Ok(false),
             EventData::DocumentStart { version_directive: Some(version), .. }
                 if (version.major, version.minor) != (1, 1) =>

@@ -45,6 +45,8 @@ pub struct Metadata {
     /// `application`, `library` or empty.
     pub kind: String,
     pub(super) nulls: Nulls,
+    /// Whether there is a list of dependencies, were it an empty one: only then are those of subcharts worked out.
+    pub(crate) declares: bool,
 }
 
 /// Which lists held an entry that is `null`: refused, but only after other faults.
@@ -129,6 +131,16 @@ impl Metadata {
         decoder.finish()
     }
 
+    /// The metadata in the entry of an index, if it is that of a valid chart.
+    pub(crate) fn checked(entry: &serde_json::Value) -> Option<Self> {
+        let mut metadata = Self::default();
+        let mut decoder = Decoder::default();
+        metadata.decode(&mut decoder, &Node::from(entry.clone()));
+        decoder.finish().ok()?;
+        metadata.clean().ok()?;
+        Some(metadata)
+    }
+
     fn decode(&mut self, decoder: &mut Decoder, node: &Node) {
         const NAMES: [&str; 17] = [
             "name",
@@ -175,6 +187,7 @@ impl Metadata {
                 d.list("[]*v2.Dependency", node, &mut list, Dependency::decode);
                 self.nulls.dependencies = list.iter().any(Option::is_none);
                 self.dependencies = list.into_iter().flatten().collect();
+                self.declares = node.as_seq().is_some();
             }
             _ => d.text(node, &mut self.kind),
         });

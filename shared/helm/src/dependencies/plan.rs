@@ -84,7 +84,7 @@ impl Plan {
         path: &str,
         log: &mut dyn FnMut(LogLine),
     ) -> Result<(), String> {
-        if self.dependencies.is_empty() {
+        if !self.chart.metadata.declares {
             return Ok(());
         }
         self.children = self.under_their_names();

@@ -15,7 +15,7 @@ pub use head::Head;
 pub(crate) use head::to_value;
 pub use hook::{HOOK, HOOK_DELETE_POLICY, HOOK_OUTPUT_LOG_POLICY, HOOK_WEIGHT, Hook, HookEvent};
 pub use order::KindOrder;
-pub use output::{Selection, document, select, template_output};
+pub use output::{Selection, document, select, selects, shown_hooks, template_output};
 pub use post_render::{PostRenderError, PostRenderer, Strategy, post_render};
 pub use split::split;
 
@@ -88,7 +88,7 @@ impl Manifests {
             hook::Role::Hook(hook) => self.hooks.push(hook),
             hook::Role::Unknown(written) => self.log.push(LogLine {
                 level: "INFO",
-                message: format!("msg=\"skipping unknown hooks\" hookTypes={}", log_value(&written)),
+                message: format!("skipping unknown hooks hookTypes={}", log_value(&written)),
             }),
         }
         Ok(())

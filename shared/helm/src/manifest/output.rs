@@ -46,7 +46,7 @@ pub fn template_output(manifests: &Manifests, crds: &[RenderedFile], selection: 
 }
 
 /// The hooks that a selection leaves.
-pub(super) fn shown_hooks(
+pub fn shown_hooks(
     manifests: &Manifests,
     selection: Selection,
 ) -> impl Iterator<Item = &super::Hook> {
@@ -70,8 +70,8 @@ pub fn select(output: &str, patterns: &[String]) -> Result<String, String> {
     let mut out = String::new();
     for pattern in patterns {
         let mut found = false;
-        // A pattern that cannot be read matches nothing.
         let glob = Pattern::parse(pattern).ok();
+        // A pattern that cannot be read matches nothing.
         let matches = |source: &str| glob.as_ref().is_some_and(|glob| glob.matches(source));
         for (_, document) in documents.iter().filter(|(source, _)| matches(source)) {
             found = true;
@@ -84,6 +84,13 @@ pub fn select(output: &str, patterns: &[String]) -> Result<String, String> {
         }
     }
     Ok(out)
+}
+
+/// Whether a pattern chooses a template, `chart/templates/x.yaml`.
+#[must_use]
+pub fn selects(pattern: &str, name: &str) -> bool {
+    let path = name.split_once('/').map_or("", |(_, path)| path);
+    Pattern::parse(pattern).is_ok_and(|pattern| pattern.matches(path))
 }
 
 /// The path below the chart that a document comes from.

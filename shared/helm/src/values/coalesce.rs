@@ -42,7 +42,9 @@ pub(crate) fn coalesce<N: Node>(
     nulls: Nulls,
     warn: Warn<'_>,
 ) -> Result<(), String> {
-    chart_values(chart, values, "", nulls, warn)
+    chart_values(chart, values, "", nulls, warn)?;
+    share_globals(chart, values);
+    Ok(())
 }
 
 fn chart_values<N: Node>(
@@ -62,6 +64,7 @@ fn chart_values<N: Node>(
         };
         globals(&mut below, values, &prefix, warn);
         let done = chart_values(child, &mut below, &prefix, nulls, warn);
+        take_back(values, &below);
         values.insert(child.name().to_owned(), Value::Object(below));
         done?;
     }
@@ -156,7 +159,7 @@ fn copied(value: &Value, nulls: Nulls) -> Option<Value> {
 }
 
 /// Hands the `global` values of `from` down to a subchart, whose own lie below them.
-fn globals(to: &mut Map<String, Value>, from: &mut Map<String, Value>, prefix: &str, warn: Warn<'_>) {
+fn globals(to: &mut Map<String, Value>, from: &Map<String, Value>, prefix: &str, warn: Warn<'_>) {
     let mut ours = match to.get_mut("global") {
         None => Map::new(),
         Some(Value::Object(map)) => std::mem::take(map),
@@ -165,7 +168,7 @@ fn globals(to: &mut Map<String, Value>, from: &mut Map<String, Value>, prefix: &
             return;
         }
     };
-    match from.get_mut("global") {
+    match from.get("global") {
         None => {}
         Some(Value::Object(theirs)) => {
             for (key, value) in theirs {
@@ -183,17 +186,11 @@ fn globals(to: &mut Map<String, Value>, from: &mut Map<String, Value>, prefix: &
     to.insert("global".into(), Value::Object(ours));
 }
 
-fn hand_down(ours: &mut Map<String, Value>, key: &str, value: &mut Value, prefix: &str, warn: Warn<'_>) {
+fn hand_down(ours: &mut Map<String, Value>, key: &str, value: &Value, prefix: &str, warn: Warn<'_>) {
     match (ours.get(key), value) {
         (Some(Value::Object(below)), Value::Object(above)) => {
             let mut merged = above.clone();
             lay_under(&mut merged, below, &joined(prefix, key), Nulls::Keep, warn);
-            // Below its first level, Helm shares a table between parent and child: the parent sees what was merged.
-            for (key, value) in above.iter_mut().filter(|(_, value)| value.is_object()) {
-                if let Some(merged) = merged.get(key) {
-                    value.clone_from(merged);
-                }
-            }
             ours.insert(key.to_owned(), Value::Object(merged));
         }
         (Some(existing), Value::Object(_)) if !existing.is_object() => {
@@ -205,6 +202,46 @@ fn hand_down(ours: &mut Map<String, Value>, key: &str, value: &mut Value, prefix
         (Some(Value::Object(_)), _) => warn(format!("key {key} is table. Skipping")),
         (_, value) => {
             ours.insert(key.to_owned(), value.clone());
+        }
+    }
+}
+
+/// Takes what a subchart made of the tables in `global.*`.
+///
+/// Helm copies one level of a global table for each subchart; the tables in it are the same objects for all charts, so
+/// that each chart's defaults show in all of them. Charts with a common library see this.
+fn take_back(values: &mut Map<String, Value>, below: &Map<String, Value>) {
+    let (Some(Value::Object(ours)), Some(Value::Object(theirs))) =
+        (values.get_mut("global"), below.get("global"))
+    else {
+        return;
+    };
+    share(theirs, ours);
+}
+
+/// Gives every subchart the tables in `global.*` as they are after all have spoken.
+fn share_globals<N: Node>(chart: &N, values: &mut Map<String, Value>) {
+    for child in chart.children() {
+        let Some(Value::Object(mut below)) = values.remove(child.name()) else { continue };
+        if let (Some(Value::Object(ours)), Some(Value::Object(theirs))) =
+            (values.get("global"), below.get_mut("global"))
+        {
+            share(ours, theirs);
+        }
+        share_globals(child, &mut below);
+        values.insert(child.name().to_owned(), Value::Object(below));
+    }
+}
+
+fn share(from: &Map<String, Value>, to: &mut Map<String, Value>) {
+    for (key, table) in to {
+        let (Value::Object(to), Some(Value::Object(from))) = (table, from.get(key)) else { continue };
+        for (key, table) in to.iter_mut().filter(|(_, value)| value.is_object()) {
+            if let Some(shared @ Value::Object(_)) = from.get(key)
+                && shared != table
+            {
+                table.clone_from(shared);
+            }
         }
     }
 }
