@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Number, Value};
 
-use crate::{Schema, Tag, key_order::natural_order, resolve, resolve::classify};
+use crate::{Schema, Tag, key_order, resolve, resolve::classify};
 
 /// How the text is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,10 +102,7 @@ impl<'a, T: Tree> Frame<'a, T> {
     /// A frame for a collection that has entries; anything else is given back.
     fn of(shape: Shape<'a, T>, indent: usize) -> Result<Self, Shape<'a, T>> {
         let entries = match shape {
-            Shape::Map(mut pairs) if !pairs.is_empty() => {
-                pairs.sort_by(|(a, _), (b, _)| natural_order(a, b));
-                Entries::Map(pairs.into_iter())
-            }
+            Shape::Map(pairs) if !pairs.is_empty() => Entries::Map(key_order::sort(pairs).into_iter()),
             Shape::List(items) if !items.is_empty() => Entries::List(items.iter()),
             other => return Err(other),
         };

@@ -2,6 +2,38 @@
 
 use std::cmp::Ordering;
 
+/// Sorts by keys, in [`natural_order`].
+///
+/// That order runs in circles where digits and letters mix (`a10` before `a1b` before `a9` before `a10`), which Rust's own
+/// sorting answers with a panic; Go's gives any of the orders. Here the result depends on the keys alone.
+pub(crate) fn sort<T>(items: Vec<(&str, T)>) -> Vec<(&str, T)> {
+    let mut items = items;
+    if items.iter().any(|(key, _)| key.bytes().any(|b| b.is_ascii_digit())) {
+        items.sort_by_key(|(key, _)| *key);
+        merge_sort(items)
+    } else {
+        items.sort_by(|(a, _), (b, _)| natural_order(a, b));
+        items
+    }
+}
+
+fn merge_sort<T>(mut items: Vec<(&str, T)>) -> Vec<(&str, T)> {
+    if items.len() < 2 {
+        return items;
+    }
+    let right = merge_sort(items.split_off(items.len() / 2));
+    let left = merge_sort(items);
+    let mut merged = Vec::with_capacity(left.len() + right.len());
+    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+    while let (Some((a, _)), Some((b, _))) = (left.peek(), right.peek()) {
+        let next = if natural_order(a, b).is_gt() { right.next() } else { left.next() };
+        merged.extend(next);
+    }
+    merged.extend(left);
+    merged.extend(right);
+    merged
+}
+
 /// Compares two keys as Go's YAML writers do: `_x, "1", A, a-b, a2, a10, ab`.
 ///
 /// Rune by rune; at the first difference letters come after everything else, and runs of digits compare as numbers.
@@ -37,4 +69,19 @@ pub fn natural_order(a: &str, b: &str) -> Ordering {
         digits.fold((start, 0), |(n, len), d| (n.wrapping_mul(10).wrapping_add(i64::from(d)), len + 1))
     };
     run(&a).cmp(&run(&b)).then(x.cmp(&y))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_have_no_order_are_sorted_all_the_same() {
+        let keys: Vec<String> =
+            (0..400).flat_map(|n| [format!("a{n}"), format!("a{n}b"), format!("a0{n}")]).collect();
+        let sorted = sort(keys.iter().map(|key| (key.as_str(), ())).collect());
+        assert_eq!(sorted.len(), keys.len());
+        let backwards = sort(keys.iter().rev().map(|key| (key.as_str(), ())).collect());
+        assert_eq!(sorted, backwards);
+    }
 }

@@ -28,7 +28,9 @@ mod same;
 pub mod semver;
 mod semvers;
 mod strings;
+mod toml;
 mod url;
+mod yaml;
 
 use crate::{Error, Function};
 use gotime::Zone;
@@ -69,6 +71,8 @@ pub fn functions(settings: &Settings) -> Vec<Function> {
         random::functions(&source),
         semvers::functions(),
         strings::functions(),
+        toml::functions(),
+        yaml::functions(),
     ];
     families.into_iter().flatten().collect()
 }

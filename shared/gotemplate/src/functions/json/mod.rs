@@ -28,8 +28,17 @@ pub(super) fn functions() -> Vec<Function> {
             let parsed = parsed(cx, args)?;
             parsed.error.map_or(Ok(parsed.value), |text| Err(fail(text)))
         }),
-        Function::new("fromJson", STRING, |cx, args| Ok(as_map(parsed(cx, args)?))),
-        Function::new("fromJsonArray", STRING, |cx, args| Ok(as_list(parsed(cx, args)?))),
+        Function::new("fromJson", STRING, |cx, args| {
+            let parsed = parsed(cx, args)?;
+            // Unlike the other readers, this one keeps a null.
+            let is_null = parsed.value.is_nil() && parsed.error.is_none();
+            Ok(if is_null { Map::nil(&crate::value::ANY_MAP).into() } else { as_map(parsed, "") })
+        }),
+        Function::new("fromJsonArray", STRING, |cx, args| {
+            let parsed = parsed(cx, args)?;
+            let is_null = parsed.value.is_nil() && parsed.error.is_none();
+            Ok(if is_null { List::nil(Type::Any).into() } else { as_list(parsed, "") })
+        }),
     ]
 }
 
@@ -57,14 +66,14 @@ fn parsed(cx: &Context<'_>, args: &Args) -> Result<Parsed, Error> {
     Ok(read(args.string(0)?))
 }
 
-/// A map, with what went wrong as its entry `Error`.
-pub(super) fn as_map(parsed: Parsed) -> Value {
+/// A map, with what went wrong as its entry `Error`. `context` stands before a complaint about the shape.
+pub(super) fn as_map(parsed: Parsed, context: &str) -> Value {
     let mut error = parsed.error;
     let map = match parsed.value {
         Value::Map(map) => map,
-        Value::Nil if error.is_none() => return Map::nil(&crate::value::ANY_MAP).into(),
         other => {
-            error = error.or_else(|| Some(mismatch(&other, "map[string]interface {}")));
+            let shape = (!other.is_nil()).then(|| mismatch(&other, context, "map[string]interface {}"));
+            error = error.or(shape);
             Map::new()
         }
     };
@@ -75,18 +84,18 @@ pub(super) fn as_map(parsed: Parsed) -> Value {
 }
 
 /// A list; what went wrong is its only item.
-pub(super) fn as_list(parsed: Parsed) -> Value {
+pub(super) fn as_list(parsed: Parsed, context: &str) -> Value {
     let error = match (parsed.error, parsed.value) {
         (None, list @ Value::List(_)) => return list,
-        (None, Value::Nil) => return List::nil(Type::Any).into(),
+        (None, Value::Nil) => return Value::list(Vec::new()),
         (Some(text), _) => text,
-        (None, other) => mismatch(&other, "[]interface {}"),
+        (None, other) => mismatch(&other, context, "[]interface {}"),
     };
     Value::list(vec![error.into()])
 }
 
 /// Go's complaint about the shape of a document.
-fn mismatch(value: &Value, wanted: &str) -> String {
+fn mismatch(value: &Value, context: &str, wanted: &str) -> String {
     let is = match value {
         Value::Map(_) => "object",
         Value::List(_) => "array",
@@ -94,5 +103,5 @@ fn mismatch(value: &Value, wanted: &str) -> String {
         Value::Bool(_) => "bool",
         _ => "number",
     };
-    format!("json: cannot unmarshal {is} into Go value of type {wanted}")
+    format!("{context}json: cannot unmarshal {is} into Go value of type {wanted}")
 }
