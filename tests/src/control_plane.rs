@@ -221,6 +221,8 @@ fn start_others(folder: &Path, kubeconfig: &Path) -> Result<Vec<Process>> {
         .args(["--leader-elect=false", "--use-service-account-credentials=false", "--secure-port=0"])
         .args(["--kube-api-qps=1000", "--kube-api-burst=1000", "--concurrent-deployment-syncs=20"])
         .args(["--concurrent-namespace-syncs=20", "--concurrent-gc-syncs=20"])
+        // kwok's nodes send no heartbeats: a run of more than 40 seconds would lose them, and with them every ready pod.
+        .arg("--node-monitor-grace-period=24h")
         .arg(format!("--controllers={CONTROLLERS}"));
     let mut scheduler = Command::new(oracle::find("kube-scheduler")?);
     scheduler.arg("--kubeconfig").arg(kubeconfig).args([
