@@ -5,7 +5,8 @@ use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Map, Value, json};
-use sluice_tests::{PATIENCE, eventually};
+use sluice_tests::eventually;
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 use super::check::{Check, Step};
 use super::normal::Normalizer;
