@@ -23,9 +23,10 @@ static TURN: Semaphore = Semaphore::const_new(1);
 
 /// The administrator's token.
 const TOKEN: &str = "sluice-tests-admin";
-/// What kube-controller-manager does here. The rest needs a cloud, volumes or metrics.
+/// What kube-controller-manager does here. The rest needs a cloud, real storage or metrics.
 const CONTROLLERS: &str = "clusterrole-aggregation-controller,cronjob-controller,daemonset-controller,deployment-controller,\
     endpoints-controller,endpointslice-controller,garbage-collector-controller,job-controller,namespace-controller,node-lifecycle-controller,\
+    persistentvolume-binder-controller,persistentvolume-protection-controller,persistentvolumeclaim-protection-controller,\
     pod-garbage-collector-controller,replicaset-controller,root-ca-certificate-publisher-controller,\
     serviceaccount-controller,statefulset-controller,ttl-after-finished-controller";
 const NODES: usize = 2;
