@@ -53,36 +53,65 @@ fn escape(text: &[u8]) -> String {
     }
 }
 
-#[test]
-fn functions_give_what_helm_gives() {
+/// A template and what it gives.
+struct Case {
+    place: String,
+    template: String,
+    expected: Option<String>,
+}
+
+fn cases() -> Vec<Case> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/functions");
-    let functions = helm_functions();
-    let (mut count, mut wrong) = (0, Vec::new());
-    let mut files: Vec<_> = fs::read_dir(directory).expect("cases").map(|entry| entry.expect("entry").path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(directory).expect("cases").map(|entry| entry.expect("entry").path()).collect();
     files.sort();
+    let mut cases: Vec<Case> = Vec::new();
     for file in files {
         let text = fs::read_to_string(&file).expect("UTF-8");
         let name = file.file_name().expect("name").to_string_lossy().into_owned();
-        let mut template = None;
         for (index, line) in text.lines().enumerate() {
             if line.starts_with("{{") {
-                template = Some(line);
-                continue;
-            }
-            let Some(expected) = line.strip_prefix('~').or(Some(line)).filter(|l| l.starts_with(['=', '!'])) else {
-                continue;
-            };
-            let Some(template) = template.take() else { continue };
-            count += 1;
-            let got = match render(&functions, template) {
-                Ok(text) => format!("= {text}"),
-                Err(text) => format!("! {text}"),
-            };
-            if got.trim_end() != expected {
-                wrong.push(format!("{name}:{}: {template}\n  want {expected}\n  got  {got}", index + 1));
+                let place = format!("{name}:{}", index + 1);
+                cases.push(Case { place, template: line.to_owned(), expected: None });
+            } else if let Some(result) =
+                line.strip_prefix('~').or(Some(line)).filter(|l| l.starts_with(['=', '!']))
+            {
+                cases.last_mut().expect("a template stands above").expected = Some(result.to_owned());
             }
         }
     }
-    assert!(count >= 450, "only {count} cases");
-    assert!(wrong.is_empty(), "{} of {count} cases differ:\n{}", wrong.len(), wrong.join("\n"));
+    cases
+}
+
+#[test]
+fn functions_give_what_helm_gives() {
+    let (functions, cases) = (helm_functions(), cases());
+    assert!(cases.len() >= 1000, "only {} cases", cases.len());
+    let mut wrong = Vec::new();
+    for Case { place, template, expected } in &cases {
+        let got = match render(&functions, template) {
+            Ok(text) => format!("= {text}"),
+            Err(text) => format!("! {text}"),
+        };
+        let expected = expected.as_deref().expect("every template has its result");
+        if got.trim_end() != expected {
+            wrong.push(format!("{place}: {template}\n  want {expected}\n  got  {got}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} cases differ:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_function_has_a_case() {
+    let cases = cases();
+    let uses = |name: &str| {
+        let words = |case: &Case| {
+            let mut words = case.template.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            words.any(|word| word == name)
+        };
+        cases.iter().any(words)
+    };
+    let missing: Vec<_> =
+        functions(&Settings::default()).iter().map(|f| f.name()).filter(|name| !uses(name)).collect();
+    assert_eq!(missing, [""; 0]);
 }

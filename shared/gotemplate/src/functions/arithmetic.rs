@@ -45,9 +45,7 @@ pub(super) fn functions() -> Vec<Function> {
         Function::new("add1f", ANY, |cx, args| {
             decimal(cx, args.all(), |x, _| Ok(x.clone()))?.add(&Decimal::from_float(1.0)?).value()
         }),
-        Function::variadic("addf", ANY, |cx, args| {
-            decimal(cx, args.all(), |x, y| Ok(x.add(y)))?.value()
-        }),
+        Function::variadic("addf", ANY, |cx, args| decimal(cx, args.all(), |x, y| Ok(x.add(y)))?.value()),
         Function::variadic("subf", ANY_ANY, |cx, args| {
             decimal(cx, args.all(), |x, y| Ok(x.subtract(y)))?.value()
         }),
@@ -154,7 +152,8 @@ fn power_of_ten(exponent: i64) -> f64 {
 fn steps(cx: &Context<'_>, start: i64, stop: i64, step: i64) -> Result<impl Iterator<Item = i64>, Error> {
     let distance = i128::from(stop) - i128::from(start);
     let leads_there = (step > 0 && distance > 0) || (step < 0 && distance < 0);
-    let count = if leads_there { (distance.unsigned_abs() - 1) / u128::from(step.unsigned_abs()) + 1 } else { 0 };
+    let count =
+        if leads_there { (distance.unsigned_abs() - 1) / u128::from(step.unsigned_abs()) + 1 } else { 0 };
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     cx.check_items(count)?;
     Ok((0..count).scan(start, move |next, _| {

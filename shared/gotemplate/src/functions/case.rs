@@ -2,8 +2,8 @@
 
 use super::{
     runes::{
-        is_letter, is_lower, is_number, is_punctuation, is_title, is_upper, map, push, runes, to_lower, to_title,
-        to_upper,
+        is_letter, is_lower, is_number, is_punctuation, is_title, is_upper, map, push, runes, to_lower,
+        to_title, to_upper,
     },
     strings::on_text,
 };
@@ -119,7 +119,8 @@ enum Word {
 /// small letters follow it.
 fn lower_words(text: &[u8], connector: char) -> Vec<u8> {
     let words = words(&runes(text).map(|(c, _)| c).collect::<Vec<_>>());
-    let word = |at: usize| words.get(at).map_or((Word::End, &[][..]), |(kind, chars)| (*kind, chars.as_slice()));
+    let word =
+        |at: usize| words.get(at).map_or((Word::End, &[][..]), |(kind, chars)| (*kind, chars.as_slice()));
     let mut out = Vec::with_capacity(text.len() + 8);
     let mut at = 0;
     let joins = |kind: Word| !matches!(kind, Word::Connector | Word::Punctuation);
@@ -190,7 +191,8 @@ fn lower(out: &mut Vec<u8>, kind: Word, chars: &[char], connector: char) {
 
 /// Letters of alphabets; Chinese characters are words of their own.
 fn is_alphabet(c: char) -> bool {
-    is_letter(c) && !matches!(c, '\u{3400}'..='\u{4d85}' | '\u{4e00}'..='\u{9fcc}' | '\u{20000}'..='\u{2b81d}')
+    is_letter(c)
+        && !matches!(c, '\u{3400}'..='\u{4d85}' | '\u{4e00}'..='\u{9fcc}' | '\u{20000}'..='\u{2b81d}')
 }
 
 fn words(chars: &[char]) -> Vec<(Word, Vec<char>)> {

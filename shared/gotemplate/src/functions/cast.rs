@@ -13,7 +13,12 @@ pub(super) fn to_int64(value: &Value) -> i64 {
         Value::Float(x) => truncate(*x),
         Value::String(text) => parse_int(trim_zero_fraction(text)).unwrap_or(0),
         Value::Object(object) => super::dates::named_number(object.as_ref()).unwrap_or(0),
-        Value::Absent | Value::Nil | Value::Complex(..) | Value::Bytes(_) | Value::List(_) | Value::Map(_) => 0,
+        Value::Absent
+        | Value::Nil
+        | Value::Complex(..)
+        | Value::Bytes(_)
+        | Value::List(_)
+        | Value::Map(_) => 0,
     }
 }
 

@@ -1,10 +1,6 @@
 //! Parts of texts: `substr`, `trunc`, `abbrev`, `wrap` and the like. Go's versions count bytes.
 
-use super::{
-    fail,
-    runes::runes,
-    strings::on_text,
-};
+use super::{fail, runes::runes, strings::on_text};
 use crate::{Error, Function, Type, Value};
 
 /// The functions of this family.

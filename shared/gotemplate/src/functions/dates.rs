@@ -213,7 +213,11 @@ impl Object for TimeObject {
             "Round" | "Truncate" => {
                 let unit = span()?;
                 let rest = time.remainder(unit);
-                if name == "Round" && rest >= unit - rest { moved(time, unit - rest) } else { moved(time, -rest) }
+                if name == "Round" && rest >= unit - rest {
+                    moved(time, unit - rest)
+                } else {
+                    moved(time, -rest)
+                }
             }
             _ => return Err(fail(format!("{name} is not a method of time.Time"))),
         })

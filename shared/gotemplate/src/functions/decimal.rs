@@ -19,7 +19,13 @@ impl Decimal {
     /// The shortest decimal that reads as this float.
     pub(super) fn from_float(x: f64) -> Result<Self, Error> {
         if !x.is_finite() {
-            let text = if x.is_nan() { "NaN" } else if x > 0.0 { "+Inf" } else { "-Inf" };
+            let text = if x.is_nan() {
+                "NaN"
+            } else if x > 0.0 {
+                "+Inf"
+            } else {
+                "-Inf"
+            };
             return Err(fail(format!("Cannot create a Decimal from {text}")));
         }
         let text = format!("{x:e}");

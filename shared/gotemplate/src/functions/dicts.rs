@@ -13,14 +13,10 @@ pub(super) fn functions() -> Vec<Function> {
     let merge = Function::variadic("merge", MAPS, |cx, args| merged(cx, args, merge::Rule::KeepLeft));
     let overwrite =
         Function::variadic("mergeOverwrite", MAPS, |cx, args| merged(cx, args, merge::Rule::TakeRight));
-    let deep_copy = |name, label: &'static str| {
-        Function::new(name, ANY, move |cx, args| match args.any(0) {
-            Value::Absent | Value::Nil => {
-                Err(fail(format!("{label}reflect: call of reflect.Value.Type on zero Value")))
-            }
-            value => deep_copy(cx, value),
-        })
-    };
+    let copy = Function::new("deepCopy", ANY, |cx, args| match args.any(0) {
+        Value::Absent | Value::Nil => Err(fail("reflect: call of reflect.Value.Type on zero Value")),
+        value => deep_copy(cx, value),
+    });
     vec![
         Function::variadic("dict", ANY, |cx, args| {
             let map = Map::new();
@@ -76,8 +72,8 @@ pub(super) fn functions() -> Vec<Function> {
         merge,
         overwrite.alias("mustMergeOverwrite"),
         overwrite,
-        deep_copy("deepCopy", "deepCopy error: "),
-        deep_copy("mustDeepCopy", ""),
+        copy.alias("mustDeepCopy"),
+        copy,
     ]
 }
 

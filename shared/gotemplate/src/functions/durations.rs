@@ -54,9 +54,7 @@ pub(super) fn functions() -> Vec<Function> {
 }
 
 fn float(name: &'static str, convert: fn(i64) -> f64) -> Function {
-    Function::new(name, ANY, move |cx, args| {
-        Ok(Value::Float(read(cx, args.any(0)).map_or(0.0, convert)))
-    })
+    Function::new(name, ANY, move |cx, args| Ok(Value::Float(read(cx, args.any(0)).map_or(0.0, convert))))
 }
 
 fn whole(name: &'static str, unit: i64) -> Function {
@@ -98,7 +96,11 @@ fn read(cx: &Context<'_>, value: &Value) -> Result<i64, Error> {
             }
         }
         Value::Int(n) | Value::Int64(n) => {
-            if n.unsigned_abs() > MAX_SECONDS.unsigned_abs() { Err(overflow(n)) } else { Ok(n * SECOND) }
+            if n.unsigned_abs() > MAX_SECONDS.unsigned_abs() {
+                Err(overflow(n))
+            } else {
+                Ok(n * SECOND)
+            }
         }
         Value::Uint8(n) => Ok(i64::from(*n) * SECOND),
         Value::Uint32(n) => Ok(i64::from(*n) * SECOND),
@@ -187,9 +189,8 @@ impl Object for Duration {
 
     fn method(&self, name: &str) -> Option<&'static Signature> {
         Some(match name {
-            "Hours" | "Minutes" | "Seconds" | "Milliseconds" | "Microseconds" | "Nanoseconds" | "String" | "Abs" => {
-                &NO_PARAMS
-            }
+            "Hours" | "Minutes" | "Seconds" | "Milliseconds" | "Microseconds" | "Nanoseconds" | "String"
+            | "Abs" => &NO_PARAMS,
             "Round" | "Truncate" => &DURATION_PARAM,
             _ => return None,
         })

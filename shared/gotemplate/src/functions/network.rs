@@ -4,7 +4,11 @@ use std::net::ToSocketAddrs as _;
 
 use rand::RngExt as _;
 
-use super::{fail, random::Source, url::{Url, User}};
+use super::{
+    fail,
+    random::Source,
+    url::{Url, User},
+};
 use crate::{Error, Function, Map, Str, Type, Value};
 
 /// The functions of this family.

@@ -7,9 +7,8 @@ pub(super) fn functions() -> Vec<Function> {
     let text = |name, change: fn(&[u8]) -> Vec<u8>| {
         Function::new(name, &[Type::String], move |_, args| Ok(Value::string(change(args.string(0)?))))
     };
-    let is_absolute = Function::new("isAbs", &[Type::String], |_, args| {
-        Ok(Value::Bool(args.string(0)?.starts_with(b"/")))
-    });
+    let is_absolute =
+        Function::new("isAbs", &[Type::String], |_, args| Ok(Value::Bool(args.string(0)?.starts_with(b"/"))));
     vec![
         text("base", base),
         text("osBase", base),

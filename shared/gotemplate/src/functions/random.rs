@@ -10,7 +10,11 @@ use rand::{
     rngs::{StdRng, ThreadRng},
 };
 
-use super::{encode::base64, fail, runes::{push, runes}};
+use super::{
+    encode::base64,
+    fail,
+    runes::{push, runes},
+};
 use crate::{Context, Function, Type, Value};
 
 const INT: &[Type] = &[Type::Int];
@@ -35,8 +39,8 @@ pub(super) fn functions(source: &Source) -> Vec<Function> {
         text("randAlphaNum", u8::is_ascii_alphanumeric),
         text("randAscii", |_| true),
         Function::new("randBytes", INT, move |cx, args| {
-            let count =
-                usize::try_from(args.int(0)?).map_err(|_| fail("runtime error: makeslice: len out of range"))?;
+            let count = usize::try_from(args.int(0)?)
+                .map_err(|_| fail("runtime error: makeslice: len out of range"))?;
             cx.charge(count.saturating_mul(2))?;
             let mut buffer = vec![0; count];
             bytes.rng(cx).fill_bytes(&mut buffer);

@@ -1,5 +1,6 @@
 //! Deep equality, as Go's `reflect.DeepEqual` has it, and deep copies.
 
+use super::semvers::same_versions;
 use crate::{Context, Error, List, Map, Stop, Value, stack};
 
 /// Whether two values have the same type and the same content.
@@ -52,8 +53,7 @@ fn same_scalar(a: &Value, b: &Value) -> bool {
         (Value::Complex(a, b), Value::Complex(c, d)) => a == c && b == d,
         (Value::String(a), Value::String(b)) | (Value::Bytes(a), Value::Bytes(b)) => a == b,
         (Value::Object(a), Value::Object(b)) => {
-            // Two pointers are also equal if what they point to is: then they print the same.
-            a.equals(b.as_ref()).unwrap_or(false) || (a.text().is_some() && a.text() == b.text())
+            a.equals(b.as_ref()).unwrap_or(false) || same_versions(a.as_ref(), b.as_ref())
         }
         _ => false,
     }

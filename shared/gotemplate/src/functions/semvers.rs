@@ -26,6 +26,13 @@ pub(super) fn functions() -> Vec<Function> {
     ]
 }
 
+/// Whether two pointers lead to versions that are alike in every part, also in how they were written.
+pub(super) fn same_versions(a: &dyn Object, b: &dyn Object) -> bool {
+    let version =
+        |object: &dyn Object| object.as_any().downcast_ref::<VersionObject>().map(|own| own.version.clone());
+    version(a).is_some() && version(a) == version(b)
+}
+
 /// A `*semver.Version`, or the struct itself, which methods like `IncMajor` return.
 #[derive(Debug)]
 struct VersionObject {

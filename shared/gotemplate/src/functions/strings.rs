@@ -49,7 +49,9 @@ pub(super) fn functions() -> Vec<Function> {
         Function::variadic("quote", ANY, |cx, args| {
             joined(cx, args, |value| Ok(quoted(&to_text(cx, value)?).into()))
         }),
-        Function::variadic("squote", ANY, |cx, args| joined(cx, args, |value| cx.sprintf(b"'%v'", one(value)))),
+        Function::variadic("squote", ANY, |cx, args| {
+            joined(cx, args, |value| cx.sprintf(b"'%v'", one(value)))
+        }),
         Function::variadic("cat", ANY, |cx, args| joined(cx, args, |value| cx.sprintf(b"%v", one(value)))),
         Function::new("indent", INT_STRING, |cx, args| {
             Ok(Value::string(indented(cx, args.int(0)?, args.string(1)?, b"")?))

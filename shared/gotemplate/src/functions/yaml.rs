@@ -94,25 +94,34 @@ fn tree(value: &Value, numbering: Numbering) -> Result<Tree, Error> {
         Value::Uint32(n) => Tree::Plain(n.to_string().into()),
         Value::Uint64(n) => Tree::Plain(n.to_string().into()),
         Value::Float(x) => Tree::Plain(number(*x, numbering)?.into()),
-        Value::Complex(..) => return Err(fail("error marshaling into JSON: json: unsupported type: complex128")),
+        Value::Complex(..) => {
+            return Err(fail("error marshaling into JSON: json: unsupported type: complex128"));
+        }
         Value::String(text) => match std::str::from_utf8(text) {
             Ok(text) => Tree::Text(text.to_owned()),
             Err(_) if numbering == Numbering::Go => Tree::Plain(format!("!!binary {}", base64(text)).into()),
             Err(_) => Tree::Text(text.to_str().into_owned()),
         },
         Value::Bytes(bytes) if numbering == Numbering::Json => Tree::Text(base64(bytes)),
-        Value::Bytes(bytes) => Tree::List(bytes.iter().map(|byte| Tree::Plain(byte.to_string().into())).collect()),
+        Value::Bytes(bytes) => {
+            Tree::List(bytes.iter().map(|byte| Tree::Plain(byte.to_string().into())).collect())
+        }
         // In JSON what is nil is null; Go's own package shows it empty.
         Value::List(list) if list.is_nil() && numbering == Numbering::Json => Tree::Plain("null".into()),
         Value::Map(map) if map.is_nil() && numbering == Numbering::Json => Tree::Plain("null".into()),
-        Value::List(list) => Tree::List(list.iter().map(|item| tree(item, numbering)).collect::<Result<_, _>>()?),
+        Value::List(list) => {
+            Tree::List(list.iter().map(|item| tree(item, numbering)).collect::<Result<_, _>>()?)
+        }
         Value::Map(map) => {
-            let pair = |(key, value): (&crate::Str, &Value)| Ok((key.to_str().into_owned(), tree(value, numbering)?));
+            let pair = |(key, value): (&crate::Str, &Value)| {
+                Ok((key.to_str().into_owned(), tree(value, numbering)?))
+            };
             Tree::Map(map.entries().iter().map(pair).collect::<Result<_, Error>>()?)
         }
         Value::Object(object) => match numbering {
             Numbering::Json => {
-                let json = object.to_json().map_err(|why| fail(format!("error marshaling into JSON: {why}")))?;
+                let json =
+                    object.to_json().map_err(|why| fail(format!("error marshaling into JSON: {why}")))?;
                 tree(&Value::from_json(&json, Numbers::Keep), numbering)?
             }
             Numbering::Go => object_tree(value, object.as_ref())?,

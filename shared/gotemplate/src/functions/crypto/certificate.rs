@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     fmt::quoted,
-    functions::{gotime::{Time, Zone}, random::Generator},
+    functions::{
+        gotime::{Time, Zone},
+        random::Generator,
+    },
 };
 
 /// What a new certificate says.

@@ -21,7 +21,8 @@ pub(super) fn encrypt(rng: &mut Generator, password: &[u8], text: &[u8]) -> Stri
     }
     let mut start = [0; BLOCK];
     rng.fill_bytes(&mut start);
-    let body = cbc::Encryptor::<Aes256>::new(&key(password).into(), &start.into()).encrypt_padded_vec::<Pkcs7>(text);
+    let body =
+        cbc::Encryptor::<Aes256>::new(&key(password).into(), &start.into()).encrypt_padded_vec::<Pkcs7>(text);
     base64(&[start.as_slice(), &body].concat())
 }
 

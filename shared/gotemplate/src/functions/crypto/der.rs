@@ -89,7 +89,10 @@ mod tests {
     #[test]
     fn values_cut_short_are_refused() {
         let text = wrap(OCTET_STRING, &[&[7; 300]]);
-        assert_eq!(split(&text).map(|(tag, content, rest)| (tag, content.len(), rest.len())), Some((4, 300, 0)));
+        assert_eq!(
+            split(&text).map(|(tag, content, rest)| (tag, content.len(), rest.len())),
+            Some((4, 300, 0))
+        );
         for end in 0..text.len() {
             assert_eq!(split(&text[..end]), None, "{end}");
         }

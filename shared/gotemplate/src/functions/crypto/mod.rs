@@ -31,8 +31,7 @@ const AUTHORITY: &[Type] = &[Type::String, Type::Int];
 const AUTHORITY_KEY: &[Type] = &[Type::String, Type::Int, Type::String];
 const SELF_SIGNED: &[Type] = &[Type::String, Type::LIST, Type::LIST, Type::Int];
 const SELF_SIGNED_KEY: &[Type] = &[Type::String, Type::LIST, Type::LIST, Type::Int, Type::String];
-const SIGNED: &[Type] =
-    &[Type::String, Type::LIST, Type::LIST, Type::Int, Type::Named(&CERTIFICATE)];
+const SIGNED: &[Type] = &[Type::String, Type::LIST, Type::LIST, Type::Int, Type::Named(&CERTIFICATE)];
 const SIGNED_KEY: &[Type] =
     &[Type::String, Type::LIST, Type::LIST, Type::Int, Type::Named(&CERTIFICATE), Type::String];
 
@@ -107,9 +106,7 @@ fn private_key(rng: &mut Generator, kind: &Str) -> String {
 /// The given key, or a new RSA key of 2048 bits.
 fn key_of(rng: &mut Generator, given: Option<&Str>) -> Result<PrivateKey, Error> {
     match given {
-        Some(text) => {
-            PrivateKey::from_pem(text).map_err(|why| fail(format!("parsing private key: {why}")))
-        }
+        Some(text) => PrivateKey::from_pem(text).map_err(|why| fail(format!("parsing private key: {why}"))),
         None => {
             PrivateKey::new_rsa(rng, 2048).map_err(|why| fail(format!("error generating rsa key: {why}")))
         }
@@ -125,12 +122,7 @@ fn authority(rng: &mut Generator, args: &Args, key: Option<&Str>) -> Result<Valu
     certificate(rng, &request, &key, None)
 }
 
-fn leaf(
-    rng: &mut Generator,
-    args: &Args,
-    issuer: Option<&Value>,
-    key: Option<&Str>,
-) -> Result<Value, Error> {
+fn leaf(rng: &mut Generator, args: &Args, issuer: Option<&Value>, key: Option<&Str>) -> Result<Value, Error> {
     let key = key_of(rng, key)?;
     let issuer = issuer.map(issuer_of).transpose()?;
     let mut addresses = Vec::new();
@@ -177,7 +169,8 @@ fn certificate(
 
 fn issuer_of(value: &Value) -> Result<Issuer, Error> {
     let Value::Object(object) = value else { return Err(fail("expected sprig.certificate")) };
-    let own = object.as_any().downcast_ref::<Certificate>().ok_or_else(|| fail("expected sprig.certificate"))?;
+    let own =
+        object.as_any().downcast_ref::<Certificate>().ok_or_else(|| fail("expected sprig.certificate"))?;
     Issuer::from_pem(&own.certificate, &own.key).map_err(fail)
 }
 

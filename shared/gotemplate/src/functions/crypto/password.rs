@@ -55,9 +55,9 @@ pub(super) fn derive(counter: u32, kind: &[u8], password: &[u8], user: &[u8], si
     };
     let salt = [SCOPE, &length(user), user].concat();
     let mut key = [0; 64];
-    let derived = scrypt::Params::new(15, 8, 2)
-        .map_err(|error| error.to_string())
-        .and_then(|params| scrypt::scrypt(password, &salt, &params, &mut key).map_err(|error| error.to_string()));
+    let derived = scrypt::Params::new(15, 8, 2).map_err(|error| error.to_string()).and_then(|params| {
+        scrypt::scrypt(password, &salt, &params, &mut key).map_err(|error| error.to_string())
+    });
     if let Err(why) = derived {
         return format!("failed to derive password: {why}");
     }

@@ -90,7 +90,12 @@ fn decimal(digits: &[u8]) -> Option<u64> {
 }
 
 /// The part of a unit that digits after the point stand for, cut to whole nanoseconds.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as Go computes it")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "as Go computes it"
+)]
 fn fraction_nanos(digits: &[u8], unit: u64) -> u64 {
     // Digits beyond 63 bits change nothing.
     let (mut value, mut scale) = (0_u64, 1.0_f64);

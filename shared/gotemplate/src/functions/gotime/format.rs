@@ -6,7 +6,17 @@ use super::{
 };
 
 pub(super) const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 pub(super) const WEEKDAYS: [&str; 7] =
@@ -59,7 +69,11 @@ impl Time {
     /// The English name of the day of the week.
     #[must_use]
     pub fn weekday_name(&self) -> &'static str {
-        usize::try_from(self.date().weekday).ok().and_then(|d| WEEKDAYS.get(d)).copied().unwrap_or(WEEKDAYS[0])
+        usize::try_from(self.date().weekday)
+            .ok()
+            .and_then(|d| WEEKDAYS.get(d))
+            .copied()
+            .unwrap_or(WEEKDAYS[0])
     }
 
     fn zone_name(&self) -> String {

@@ -59,8 +59,13 @@ pub(super) struct Offset {
 }
 
 /// Longer forms first, as a prefix must not win.
-const OFFSETS: [(&[u8], bool, u8); 5] =
-    [(b"070000", false, 3), (b"07:00:00", true, 3), (b"0700", false, 2), (b"07:00", true, 2), (b"07", false, 1)];
+const OFFSETS: [(&[u8], bool, u8); 5] = [
+    (b"070000", false, 3),
+    (b"07:00:00", true, 3),
+    (b"0700", false, 2),
+    (b"07:00", true, 2),
+    (b"07", false, 1),
+];
 
 /// The first element of a layout.
 pub(super) struct Chunk<'a> {
@@ -120,9 +125,11 @@ fn element_at(text: &[u8]) -> Option<(usize, usize, Element)> {
         b'5' => found(1, Second(Pad::None)),
         b'P' if is(b"PM") => found(2, HalfDay { upper: true }),
         b'p' if is(b"pm") => found(2, HalfDay { upper: false }),
-        first @ (b'-' | b'Z') => OFFSETS.iter().find(|(form, ..)| text[1..].starts_with(form)).map(|(form, colon, parts)| {
-            (0, 1 + form.len(), Offset(self::Offset { z: first == b'Z', colon: *colon, parts: *parts }))
-        }),
+        first @ (b'-' | b'Z') => {
+            OFFSETS.iter().find(|(form, ..)| text[1..].starts_with(form)).map(|(form, colon, parts)| {
+                (0, 1 + form.len(), Offset(self::Offset { z: first == b'Z', colon: *colon, parts: *parts }))
+            })
+        }
         mark @ (b'.' | b',') => {
             let digit = *text.get(1).filter(|d| matches!(d, b'0' | b'9'))?;
             let digits = text[1..].iter().take_while(|d| **d == digit).count();

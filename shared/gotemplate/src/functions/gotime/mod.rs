@@ -56,7 +56,8 @@ impl Time {
     #[must_use]
     pub fn since(&self, earlier: &Self) -> i64 {
         let seconds = i128::from(self.seconds) - i128::from(earlier.seconds);
-        let nanos = seconds * i128::from(NANOS_PER_SECOND) + i128::from(self.nanos) - i128::from(earlier.nanos);
+        let nanos =
+            seconds * i128::from(NANOS_PER_SECOND) + i128::from(self.nanos) - i128::from(earlier.nanos);
         i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX })
     }
 

@@ -342,20 +342,28 @@ fn read_offset(text: &[u8], form: Offset) -> Result<(i32, &[u8]), Wrong> {
         Some(b'-') => -1,
         _ => return Err(Wrong::Form),
     };
-    let mut rest = &text[1..];
-    let mut parts = [0; 3];
-    for (index, part) in parts.iter_mut().take(usize::from(form.parts)).enumerate() {
-        if index > 0 && form.colon {
-            rest = rest.strip_prefix(b":").ok_or(Wrong::Form)?;
-        }
-        (*part, rest) = number(rest, 2, true)?;
+    let width = if form.colon { 3 } else { 2 };
+    let length = 1 + 2 + width * (usize::from(form.parts) - 1);
+    let digits = text.get(1..length).ok_or(Wrong::Form)?;
+    if form.colon && digits.iter().skip(2).step_by(3).any(|b| *b != b':') {
+        return Err(Wrong::Form);
     }
-    let [hours, minutes, seconds] = parts;
-    within(hours, 0..25, "time zone offset hour")?;
-    within(minutes, 0..61, "time zone offset minute")?;
-    within(seconds, 0..61, "time zone offset second")?;
-    let offset = sign * ((hours * 60 + minutes) * 60 + seconds);
-    Ok((i32::try_from(offset).map_err(|_| Wrong::Form)?, rest))
+    let limits =
+        [(25, "time zone offset hour"), (61, "time zone offset minute"), (61, "time zone offset second")];
+    let (mut offset, mut scale) = (0, 3600);
+    let mut form_error = None;
+    for (part, (limit, what)) in digits.chunks(width).zip(limits) {
+        // A number that is too large is worse than one that is none.
+        match decimal(&part[..2]) {
+            Ok(number) => offset += within(number, 0..limit, what)? * scale,
+            Err(wrong) => form_error = Some(wrong),
+        }
+        scale /= 60;
+    }
+    match form_error {
+        Some(wrong) => Err(wrong),
+        None => Ok((i32::try_from(sign * offset).map_err(|_| Wrong::Form)?, &text[length..])),
+    }
 }
 
 /// The length of the zone abbreviation that a text begins with, if it looks like one.
@@ -385,6 +393,7 @@ fn zone_name_length(text: &[u8]) -> Option<usize> {
 fn signed_hours_length(text: &[u8]) -> Option<usize> {
     let [b'+' | b'-', digits @ ..] = text else { return None };
     let length = digits.iter().take_while(|b| b.is_ascii_digit()).count();
-    let value = digits[..length].iter().fold(0_u64, |n, b| n.saturating_mul(10).saturating_add(u64::from(b - b'0')));
+    let value =
+        digits[..length].iter().fold(0_u64, |n, b| n.saturating_mul(10).saturating_add(u64::from(b - b'0')));
     (length > 0 && value <= 23).then_some(length + 1)
 }

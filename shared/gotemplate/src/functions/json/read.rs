@@ -122,9 +122,16 @@ impl Reader<'_> {
         Ok(byte)
     }
 
+    /// The next byte within a word, number or escape. At the end of the text Go sees a blank there.
+    fn take_inner(&mut self) -> u8 {
+        let byte = self.peek().unwrap_or(b' ');
+        self.at += 1;
+        byte
+    }
+
     /// The complaint about the byte that was taken last.
     fn unexpected(&self, doing: &str) -> String {
-        let byte = self.text.get(self.at.wrapping_sub(1)).copied().unwrap_or(0);
+        let byte = self.text.get(self.at.wrapping_sub(1)).copied().unwrap_or(b' ');
         let shown = match byte {
             b'\'' => r"'\''".to_owned(),
             b'"' => "'\"'".to_owned(),
@@ -151,7 +158,7 @@ impl Reader<'_> {
     /// A word whose first letter was taken.
     fn word(&mut self, word: &[u8], value: Value) -> Result<Value, String> {
         for expected in &word[1..] {
-            if self.take()? != *expected {
+            if self.take_inner() != *expected {
                 let (word, expected) = (String::from_utf8_lossy(word), char::from(*expected));
                 return Err(self.unexpected(&format!("in literal {word} (expecting '{expected}')")));
             }
@@ -164,7 +171,7 @@ impl Reader<'_> {
         let start = self.at - 1;
         let mut lead = self.text[start];
         if lead == b'-' {
-            lead = self.take()?;
+            lead = self.take_inner();
             if !lead.is_ascii_digit() {
                 return Err(self.unexpected("in numeric literal"));
             }
@@ -201,7 +208,7 @@ impl Reader<'_> {
     }
 
     fn some_digits(&mut self, doing: &str) -> Result<(), String> {
-        if !self.take()?.is_ascii_digit() {
+        if !self.take_inner().is_ascii_digit() {
             return Err(self.unexpected(doing));
         }
         self.digits();
@@ -213,7 +220,8 @@ impl Reader<'_> {
         let mut out = Vec::new();
         loop {
             let rest = &self.text[self.at..];
-            let plain = rest.iter().take_while(|b| b.is_ascii() && !matches!(b, b'"' | b'\\' | 0..=0x1f)).count();
+            let plain =
+                rest.iter().take_while(|b| b.is_ascii() && !matches!(b, b'"' | b'\\' | 0..=0x1f)).count();
             out.extend_from_slice(&rest[..plain]);
             self.at += plain;
             match self.take()? {
@@ -221,7 +229,8 @@ impl Reader<'_> {
                 b'\\' => self.escape(&mut out)?,
                 byte if byte < b' ' => return Err(self.unexpected("in string literal")),
                 _ => {
-                    let (c, length) = first(&self.text[self.at - 1..]).unwrap_or((char::REPLACEMENT_CHARACTER, 1));
+                    let (c, length) =
+                        first(&self.text[self.at - 1..]).unwrap_or((char::REPLACEMENT_CHARACTER, 1));
                     self.at += length - 1;
                     push(&mut out, c);
                 }
@@ -230,7 +239,7 @@ impl Reader<'_> {
     }
 
     fn escape(&mut self, out: &mut Vec<u8>) -> Result<(), String> {
-        let c = match self.take()? {
+        let c = match self.take_inner() {
             b'b' => '\u{8}',
             b'f' => '\u{c}',
             b'n' => '\n',
@@ -266,7 +275,7 @@ impl Reader<'_> {
     fn four_digits(&mut self) -> Result<u32, String> {
         let mut code = 0;
         for _ in 0..4 {
-            let Some(digit) = char::from(self.take()?).to_digit(16) else {
+            let Some(digit) = char::from(self.take_inner()).to_digit(16) else {
                 return Err(self.unexpected("in \\u hexadecimal character escape"));
             };
             code = code * 16 + digit;

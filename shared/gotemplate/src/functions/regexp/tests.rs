@@ -92,7 +92,10 @@ fn empty_matches_do_not_touch_other_matches() {
     assert_eq!(all("", "aé"), [(0, 0), (1, 1), (3, 3)]);
     assert_eq!(all("b*", "abb"), [(0, 0), (1, 3)]);
     assert_eq!(all("a*", "baac"), [(0, 0), (1, 3), (4, 4)]);
-    assert_eq!(Regexp::compile(b"").expect("valid").find_all(b"\xff\xe9a", 9), [(0, 0), (1, 1), (2, 2), (3, 3)]);
+    assert_eq!(
+        Regexp::compile(b"").expect("valid").find_all(b"\xff\xe9a", 9),
+        [(0, 0), (1, 1), (2, 2), (3, 3)]
+    );
 }
 
 #[test]

@@ -414,8 +414,8 @@ fn is_posix(class: &str) -> bool {
     let name = class.trim_start_matches("[:").trim_end_matches(":]");
     let name = name.strip_prefix('^').unwrap_or(name);
     [
-        "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper",
-        "word", "xdigit",
+        "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
+        "upper", "word", "xdigit",
     ]
     .contains(&name)
 }
@@ -424,7 +424,7 @@ fn is_posix(class: &str) -> bool {
 fn unicode_class(text: &str) -> Result<(String, &str), SyntaxError> {
     let mut negative = text.starts_with(r"\P");
     let Some(first) = text[2..].chars().next() else {
-        return Err(SyntaxError::new(Problem::Escape, text));
+        return Err(SyntaxError::new(Problem::ClassRange, text));
     };
     let (form, name) = if first == '{' {
         let Some(end) = text.find('}') else { return Err(SyntaxError::new(Problem::ClassRange, text)) };
@@ -497,7 +497,9 @@ fn hex_code(text: &str) -> Result<(u32, &str), &str> {
     let Some(first) = chars.next() else { return Err(text) };
     if first != '{' {
         let Some(second) = chars.next() else { return Err("") };
-        let (Some(high), Some(low)) = (first.to_digit(16), second.to_digit(16)) else { return Err(chars.as_str()) };
+        let (Some(high), Some(low)) = (first.to_digit(16), second.to_digit(16)) else {
+            return Err(chars.as_str());
+        };
         return Ok((high * 16 + low, chars.as_str()));
     }
     let mut code: u32 = 0;

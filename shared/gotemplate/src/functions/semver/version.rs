@@ -170,7 +170,8 @@ fn is_identifier(part: &str) -> bool {
 }
 
 fn check_prerelease(prerelease: &str) -> Result<(), VersionError> {
-    let zero = |part: &str| part.len() > 1 && part.starts_with('0') && part.bytes().all(|b| b.is_ascii_digit());
+    let zero =
+        |part: &str| part.len() > 1 && part.starts_with('0') && part.bytes().all(|b| b.is_ascii_digit());
     if prerelease.split('.').any(zero) { Err(VersionError::LeadingZero) } else { Ok(()) }
 }
 
@@ -238,7 +239,8 @@ mod tests {
 
     #[test]
     fn precedence_is_that_of_semver_and_ignores_metadata() {
-        let order = ["0.9.9", "1.0.0-1", "1.0.0-2", "1.0.0-10", "1.0.0-a", "1.0.0-a.1", "1.0.0-b", "1.0.0", "1.0.1"];
+        let order =
+            ["0.9.9", "1.0.0-1", "1.0.0-2", "1.0.0-10", "1.0.0-a", "1.0.0-a.1", "1.0.0-b", "1.0.0", "1.0.1"];
         let versions: Vec<_> = order.iter().map(|t| Version::parse(t).expect("valid")).collect();
         for (i, a) in versions.iter().enumerate() {
             for (j, b) in versions.iter().enumerate() {

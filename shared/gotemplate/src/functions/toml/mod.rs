@@ -13,7 +13,9 @@ pub(super) fn functions() -> Vec<Function> {
     vec![
         Function::new("toToml", ANY, |cx, args| match write::write(cx, args.any(0)) {
             // Failures are texts here, except for nil, on which the peer panics.
-            Err(error) if error.stopped().is_none() && !args.any(0).is_nil() => Ok(Value::from(error.to_string())),
+            Err(error) if error.stopped().is_none() && !args.any(0).is_nil() => {
+                Ok(Value::from(error.to_string()))
+            }
             result => result.map(Value::from),
         }),
         Function::new("mustToToml", ANY, |cx, args| write::write(cx, args.any(0)).map(Value::from)),

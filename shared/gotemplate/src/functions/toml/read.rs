@@ -23,8 +23,13 @@ pub(super) fn read(text: &str) -> Parsed {
         Err(error) => {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
-            let why = error.message().replace('\n', "; ");
-            return Parsed { value: Value::Nil, error: Some(format!("toml: line {line}: {why}")) };
+            let why = match (error.message(), error.span().and_then(|span| text.get(span))) {
+                ("duplicate key", Some(key)) => {
+                    format!("toml: line {line} (last key {key:?}): Key '{key}' has already been defined.")
+                }
+                (message, _) => format!("toml: line {line}: {}", message.replace('\n', "; ")),
+            };
+            return Parsed { value: Value::Nil, error: Some(why) };
         }
     };
     let mut fault = None;

@@ -75,8 +75,12 @@ fn is_nil(value: &Value) -> bool {
 /// The entries of a table that are not nil.
 fn entries(value: &Value) -> Vec<(String, Value)> {
     let all: Vec<(String, Value)> = match value {
-        Value::Map(map) => map.snapshot().into_iter().map(|(key, value)| (key.to_str().into_owned(), value)).collect(),
-        Value::Object(object) => object.fields().into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+        Value::Map(map) => {
+            map.snapshot().into_iter().map(|(key, value)| (key.to_str().into_owned(), value)).collect()
+        }
+        Value::Object(object) => {
+            object.fields().into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+        }
         _ => Vec::new(),
     };
     all.into_iter().filter(|(_, value)| !is_nil(value)).collect()
@@ -157,7 +161,9 @@ impl Writer {
             Value::Float(x) => self.out.push_str(&float_text(*x)),
             Value::String(text) => self.out.push_str(&quoted(&text.to_str())),
             Value::List(list) => self.list(list.iter())?,
-            Value::Bytes(bytes) => self.list(bytes.iter().map(|byte| Value::Uint8(*byte)).collect::<Vec<_>>().iter())?,
+            Value::Bytes(bytes) => {
+                self.list(bytes.iter().map(|byte| Value::Uint8(*byte)).collect::<Vec<_>>().iter())?
+            }
             Value::Map(_) => self.inline(value)?,
             Value::Object(object) => match (time_of(value), object.text(), object.underlying()) {
                 (Some(time), ..) => self.out.push_str(&time.rfc3339()),
