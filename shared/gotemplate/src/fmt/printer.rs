@@ -51,19 +51,17 @@ impl<'a> Printer<'a> {
     /// An argument of `print` or of a verb.
     pub(super) fn arg(&mut self, value: &Value, verb: char) -> Result<(), Error> {
         match verb {
+            'T' | 'v' if value.is_nil() => {
+                self.pad(b"<nil>");
+                Ok(())
+            }
             'T' => {
                 let name = value.type_name();
                 self.string(name.as_bytes(), 's', value)
             }
             'p' if !value.is_nil() => self.pointer(value, verb),
             'w' => self.bad_verb(value, verb), // only Errorf takes errors
-            _ if value.is_nil() => match verb {
-                'v' => {
-                    self.pad(b"<nil>");
-                    Ok(())
-                }
-                _ => self.bad_verb(value, verb),
-            },
+            _ if value.is_nil() => self.bad_verb(value, verb),
             _ => self.value(value, verb, 0),
         }
     }

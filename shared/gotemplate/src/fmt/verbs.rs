@@ -66,6 +66,7 @@ impl Printer<'_> {
         };
         let zeros = least.saturating_sub(digits.len());
         let prefix = match verb {
+            'O' if flags.sharp && zeros == 0 && !digits.starts_with('0') => "0o0",
             'O' => "0o",
             'b' if flags.sharp => "0b",
             'o' if flags.sharp && zeros == 0 && !digits.starts_with('0') => "0",

@@ -74,16 +74,50 @@ fn character(text: &[u8]) -> Result<Number, String> {
 
 fn complex(text: &[u8]) -> Result<Number, String> {
     let source = std::str::from_utf8(text).unwrap_or_default();
-    let parts = source.strip_suffix('i').and_then(|parts| {
-        let split = parts.char_indices().skip(1).find(|(i, c)| {
-            let before = parts.as_bytes().get(i - 1);
-            matches!(c, '+' | '-') && !matches!(before, Some(b'e' | b'E' | b'p' | b'P'))
-        });
-        let (re, im) = parts.split_at(split?.0);
-        Some((parse_float(re)?, parse_float(im)?))
-    });
-    let (re, im) = parts.ok_or("syntax error scanning complex number")?;
-    Ok(from_complex(re, im))
+    const SYNTAX: &str = "syntax error scanning complex number";
+    let (re, rest) = scan_float(source);
+    if !rest.starts_with(['+', '-']) {
+        return Err(SYNTAX.to_owned());
+    }
+    let (im, rest) = scan_float(rest);
+    if !rest.starts_with('i') {
+        return Err(SYNTAX.to_owned());
+    }
+    let part = |token: &str| {
+        parse_float(token).ok_or_else(|| {
+            let token = crate::fmt::quoted(token.as_bytes());
+            format!("strconv.ParseFloat: parsing {token}: invalid syntax")
+        })
+    };
+    Ok(from_complex(part(re)?, part(im)?))
+}
+
+/// What Go's `fmt.Sscan` takes for a float at the beginning of a text, and the rest.
+fn scan_float(text: &str) -> (&str, &str) {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    let take = |at: &mut usize, set: &[u8]| {
+        let found = bytes.get(*at).is_some_and(|b| set.contains(b));
+        *at += usize::from(found);
+        found
+    };
+    take(&mut at, b"+-");
+    take(&mut at, b"i"); // it could be the first letter of "inf"
+    let mut digits: &[u8] = b"0123456789_";
+    let mut exponent: &[u8] = b"eEpP";
+    if take(&mut at, b"0") && take(&mut at, b"xX") {
+        digits = b"0123456789aAbBcCdDeEfF_";
+        exponent = b"pP";
+    }
+    while take(&mut at, digits) {}
+    if take(&mut at, b".") {
+        while take(&mut at, digits) {}
+    }
+    if take(&mut at, exponent) {
+        take(&mut at, b"+-");
+        while take(&mut at, b"0123456789_") {}
+    }
+    text.split_at(at)
 }
 
 /// A complex number without an imaginary part is also a float, and an integer if it has no fraction.
