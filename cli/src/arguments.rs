@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use sluice_api::meta::Duration;
 
+use crate::commands::helm::arguments::HelmCommand;
 use crate::demo::DemoArgs;
 use crate::kinds::{self, Kind};
 
@@ -109,6 +110,9 @@ pub(crate) enum Command {
     /// Work with kustomizations on this machine
     #[command(subcommand, arg_required_else_help = true)]
     Kustomize(KustomizeCommand),
+    /// Work with Helm charts on this machine
+    #[command(subcommand, arg_required_else_help = true)]
+    Helm(HelmCommand),
     /// List objects and their state
     Get(GetCommand),
     /// Reconcile an object now, and wait for the outcome

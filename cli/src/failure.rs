@@ -79,6 +79,10 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
             let _ = talk::data(&error.render().to_string());
             ExitCode::SUCCESS
         }
+        // Helm's commands speak as Helm does.
+        _ if std::env::args_os().nth(1).is_some_and(|word| word == "helm") => {
+            crate::commands::helm::usage(&usage_text(error))
+        }
         _ => {
             talk::failure(&usage_text(error));
             ExitCode::FAILURE

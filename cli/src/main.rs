@@ -28,6 +28,10 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return failure::usage(&error),
     };
+    // Needs neither a cluster nor a runtime, and starts in a millisecond without them.
+    if let Command::Helm(command) = arguments.command {
+        return commands::helm::run(command, &arguments.global);
+    }
     // Fails only if a provider is installed already, which is then as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -48,6 +52,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             commands::cluster::start(options, global.kubeconfig).await
         }
         Command::Kustomize(KustomizeCommand::Build(options)) => commands::kustomize::build(options).await,
+        Command::Helm(_) => Ok(()), // run by `main`
         Command::Get(command) => {
             let session = Session::open(&global).await?;
             if command.options.watch {

@@ -3,6 +3,7 @@
 pub(crate) mod cluster;
 pub(crate) mod events;
 pub(crate) mod get;
+pub(crate) mod helm;
 pub(crate) mod kustomize;
 pub(crate) mod reconcile;
 pub(crate) mod resume;

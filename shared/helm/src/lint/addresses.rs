@@ -9,7 +9,8 @@ pub(super) fn is_request_url(text: &str) -> bool {
         && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
     // An authority must be one; anything else only has to be written in characters of addresses.
     let host = rest.strip_prefix("//").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-    let host_fits = host.is_none_or(|host| !host.contains([' ', '"', '<', '>', '\\', '^', '`', '{', '|', '}']));
+    let host_fits =
+        host.is_none_or(|host| !host.contains([' ', '"', '<', '>', '\\', '^', '`', '{', '|', '}']));
     scheme_fits && host_fits && !text.chars().any(|c| c.is_ascii_control())
 }
 
@@ -50,8 +51,7 @@ pub(super) fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
     let word = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
     let quoted = local.len() > 2 && local.starts_with('"') && local.ends_with('"');
-    let local_fits =
-        quoted || local.split('.').all(|part| !part.is_empty() && part.chars().all(word));
+    let local_fits = quoted || local.split('.').all(|part| !part.is_empty() && part.chars().all(word));
     let labels: Vec<_> = domain.trim_end_matches('.').split('.').collect();
     let label = |label: &&str| {
         !label.is_empty()

@@ -51,13 +51,13 @@ pub(super) fn check(folder: &Path, report: &mut Report) {
     let text = match parsed {
         Ok(text) => text,
         Err(error) => {
+            let error = super::as_linter(&error);
             report.rule(Severity::Error, FILE, Err(format!("unable to parse YAML\n\t{error}")));
             return;
         }
     };
-    let strict = strict_fault(&text).map_or(Ok(()), |fault| {
-        Err(format!("failed to strictly parse chart metadata file\n\t{fault}"))
-    });
+    let strict = strict_fault(&text)
+        .map_or(Ok(()), |fault| Err(format!("failed to strictly parse chart metadata file\n\t{fault}")));
     report.rule(Severity::Warning, FILE, strict);
     let written = yaml::value(&text).unwrap_or_default();
     for (severity, result) in [
@@ -78,8 +78,24 @@ pub(super) fn check(folder: &Path, report: &mut Report) {
     }
 }
 
+/// Whether the version of the chart's format is one that can be loaded, or cannot be told.
+pub(super) fn is_known(folder: &Path) -> bool {
+    let mut metadata = Metadata::default();
+    let read = std::fs::read(folder.join(FILE)).is_ok_and(|text| metadata.read(&text).is_ok());
+    !read || ["", "v1", "v2"].contains(&metadata.api_version.as_str())
+}
+
 fn shown(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+/// Helm reads `Chart.yaml` with an older reader than manifests: it says less of a key that stands twice.
+fn in_older_words(error: &str) -> String {
+    let key = error.split_once("mapping key ").and_then(|(before, rest)| {
+        rest.split_once(" already defined at line ")
+            .map(|(key, _)| format!("{before}key {key} already set in map"))
+    });
+    key.unwrap_or_else(|| error.to_owned())
 }
 
 /// What a reader that takes nothing unknown and nothing twice says.
@@ -88,7 +104,9 @@ fn strict_fault(text: &[u8]) -> Option<String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let node = match Reader::yaml11().first(text) {
         Ok(node) => node?,
-        Err(error) => return Some(format!("error converting YAML to JSON: {error}")),
+        Err(error) => {
+            return Some(format!("error converting YAML to JSON: {}", in_older_words(&error.to_string())));
+        }
     };
     let value = node.into_value_by(sluice_yaml::Schema::Yaml11).ok()?;
     let unknown = |value: &Value, known: &[&str]| -> Option<String> {
@@ -129,9 +147,7 @@ fn api_version(metadata: &Metadata) -> Result<(), String> {
     match metadata.api_version.as_str() {
         "v1" | "v2" => Ok(()),
         "" => Err("apiVersion is required. The value must be either \"v1\" or \"v2\"".into()),
-        other => {
-            Err(format!("apiVersion '{other}' is not valid. The value must be either \"v1\" or \"v2\""))
-        }
+        other => Err(format!("apiVersion '{other}' is not valid. The value must be either \"v1\" or \"v2\"")),
     }
 }
 
@@ -158,7 +174,7 @@ fn version(metadata: &Metadata) -> Result<(), String> {
     // Anything above the lowest version there can be.
     match Constraint::parse(">0.0.0-0") {
         Ok(constraint) if !constraint.matches(&parsed) => {
-            Err(format!("version {version} is less than or equal to 0.0.0-0"))
+            Err(format!("version {} is less than or equal to \"0.0.0-0\"", quoted(version)))
         }
         _ => Ok(()),
     }

@@ -36,7 +36,11 @@ fn check_chart(chart: &Chart, report: &mut Report) -> bool {
             let object = match object {
                 Ok(object) => object,
                 Err(error) => {
-                    return report.rule(Severity::Error, &file.name, Err(format!("unable to parse YAML: {error}")));
+                    return report.rule(
+                        Severity::Error,
+                        &file.name,
+                        Err(format!("unable to parse YAML: {error}")),
+                    );
                 }
             };
             let Some(object) = object else { continue };

@@ -223,14 +223,25 @@ mod tests {
                 "batch/v1beta1",
                 "CronJob",
                 "37",
-                Some("batch/v1beta1 CronJob is deprecated in v1.21+, unavailable in v1.25+; use batch/v1 CronJob"),
+                Some(
+                    "batch/v1beta1 CronJob is deprecated in v1.21+, unavailable in v1.25+; use batch/v1 CronJob",
+                ),
             ),
             ("batch/v1beta1", "CronJob", "20", None),
             ("batch/v1", "CronJob", "37", None),
-            ("v1", "Endpoints", "33", Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")),
+            (
+                "v1",
+                "Endpoints",
+                "33",
+                Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+            ),
             ("example.com/v1beta1", "CronJob", "37", None),
         ] {
-            assert_eq!(warning(api_version, kind, "1", minor).as_deref(), want, "{api_version} {kind} {minor}");
+            assert_eq!(
+                warning(api_version, kind, "1", minor).as_deref(),
+                want,
+                "{api_version} {kind} {minor}"
+            );
         }
         assert_eq!(warning("batch/v1beta1", "CronJob", "1", "37+"), None);
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Options, Report, Severity};
 use crate::schema::Schema;
-use crate::values;
+use crate::yaml;
 
 const FILE: &str = "values.yaml";
 
@@ -18,7 +18,8 @@ pub(super) fn check(folder: &Path, options: &Options, report: &mut Report) {
     }
     let text = std::fs::read(&path).map_err(|error| crate::chart::go_error("open", &path, &error));
     let result = text
-        .and_then(|text| values::read_documents(&text))
+        .and_then(|text| yaml::map(&text))
+        .map_err(|error| error.replace("type map[string]interface {}", "type common.Values"))
         .map_err(|error| format!("unable to parse YAML: {error}"))
         .and_then(|defaults| validate(folder, defaults, options));
     report.rule(Severity::Error, FILE, result);

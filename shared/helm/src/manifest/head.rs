@@ -118,9 +118,11 @@ mod tests {
     #[test]
     fn heads_are_read_as_helm_reads_them() {
         let read = |text: &str| Head::read(text).expect(text);
-        let head = read("APIVERSION: v1\nkind: 1\nmetadata: {name: 1.50, annotations: {a: 1, b: true, c: null}}");
+        let head =
+            read("APIVERSION: v1\nkind: 1\nmetadata: {name: 1.50, annotations: {a: 1, b: true, c: null}}");
         assert_eq!((head.api_version.as_str(), head.kind.as_str(), head.name.as_str()), ("v1", "1", "1.5"));
-        let annotations: Vec<_> = head.annotations.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let annotations: Vec<_> =
+            head.annotations.iter().map(|(key, value)| format!("{key}={value}")).collect();
         assert_eq!(annotations, ["a=1", "b=true", "c="]);
         for empty in ["", "null", "{}", "# only a comment\n"] {
             assert_eq!(read(empty), Head::default(), "{empty:?}");

@@ -161,7 +161,9 @@ mod tests {
     #[test]
     fn weights_that_are_no_numbers_are_zero() {
         for (written, want) in [("5", 5), ("+5", 5), ("1.5", 0), ("x", 0), ("", 0)] {
-            let Role::Hook(hook) = role_of(&[(HOOK, "test"), (HOOK_WEIGHT, written)]) else { panic!("no hook") };
+            let Role::Hook(hook) = role_of(&[(HOOK, "test"), (HOOK_WEIGHT, written)]) else {
+                panic!("no hook")
+            };
             assert_eq!(hook.weight, want, "{written}");
         }
     }

@@ -46,10 +46,7 @@ pub fn template_output(manifests: &Manifests, crds: &[RenderedFile], selection: 
 }
 
 /// The hooks that a selection leaves.
-pub fn shown_hooks(
-    manifests: &Manifests,
-    selection: Selection,
-) -> impl Iterator<Item = &super::Hook> {
+pub fn shown_hooks(manifests: &Manifests, selection: Selection) -> impl Iterator<Item = &super::Hook> {
     manifests
         .hooks
         .iter()
@@ -116,7 +113,8 @@ mod tests {
 
     #[test]
     fn documents_are_chosen_in_the_order_of_the_patterns() {
-        let output = "---\n# Source: c/templates/a.yaml\na: 1\n---\n# Source: c/templates/b.yaml\nb: 1\n\n---\nx: 1\n";
+        let output =
+            "---\n# Source: c/templates/a.yaml\na: 1\n---\n# Source: c/templates/b.yaml\nb: 1\n\n---\nx: 1\n";
         let patterns = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         assert_eq!(
             select(output, &patterns(&["templates/b.yaml", "templates/*.yaml"])).expect("found"),

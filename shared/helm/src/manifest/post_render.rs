@@ -259,7 +259,10 @@ mod tests {
     #[test]
     fn documents_come_back_to_their_files() {
         let files = [
-            file("c/templates/b.yaml", "# gone\nkind: B\nmetadata: {name: b}\n---\n# nothing\n---\nkind: C\n"),
+            file(
+                "c/templates/b.yaml",
+                "# gone\nkind: B\nmetadata: {name: b}\n---\n# nothing\n---\nkind: C\n",
+            ),
             file("c/templates/_h.tpl", "x: 1\n"),
             file("c/templates/a.yaml", "kind: List\nitems:\n- {kind: A, metadata: {annotations: {k: v}}}\n"),
         ];
@@ -284,7 +287,8 @@ mod tests {
     #[test]
     fn new_documents_get_names_of_their_own() {
         let files = [file("c/templates/a.yaml", "kind: A\n")];
-        let out = run(&files, |text| Ok(format!("kind: New\n---\n{text}---\nkind: Last\n")), Strategy::Combined);
+        let out =
+            run(&files, |text| Ok(format!("kind: New\n---\n{text}---\nkind: Last\n")), Strategy::Combined);
         let names: Vec<_> = out.expect("renders").into_iter().map(|(name, _)| name).collect();
         assert_eq!(
             names,

@@ -104,7 +104,9 @@ impl Compiler {
         match value {
             Value::Bool(always) => node.always = Some(*always),
             Value::Object(map) if map.is_empty() => node.always = Some(true),
-            Value::Object(map) => Keywords { compiler: self, map, place: &place, base: &base, draft }.read(&mut node)?,
+            Value::Object(map) => {
+                Keywords { compiler: self, map, place: &place, base: &base, draft }.read(&mut node)?
+            }
             _ => {}
         }
         self.nodes[id] = node;

@@ -285,11 +285,7 @@ fn date(text: &str) -> Result<(), String> {
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     };
-    if (1..=last).contains(&day) {
-        Ok(())
-    } else {
-        fail(format!("parsing time {text:?}: day out of range"))
-    }
+    if (1..=last).contains(&day) { Ok(()) } else { fail(format!("parsing time {text:?}: day out of range")) }
 }
 
 fn time(text: &str) -> Result<(), String> {
@@ -331,7 +327,8 @@ fn time(text: &str) -> Result<(), String> {
         if rest.as_bytes().get(3) != Some(&b':') {
             return fail("missing colon in offset in correct place");
         }
-        let number = |range: std::ops::Range<usize>| rest.get(range).and_then(|part| part.parse::<i32>().ok());
+        let number =
+            |range: std::ops::Range<usize>| rest.get(range).and_then(|part| part.parse::<i32>().ok());
         let (Some(hour), Some(minute)) = (number(1..3), number(4..6)) else {
             return fail("invalid hour/min in offset");
         };

@@ -145,7 +145,9 @@ impl Schemas {
         if report.is_empty() {
             return Ok(());
         }
-        Err(format!("values don't meet the specifications of the schema(s) in the following chart(s):\n{report}"))
+        Err(format!(
+            "values don't meet the specifications of the schema(s) in the following chart(s):\n{report}"
+        ))
     }
 
     fn check_own(&self, chart: &Instance, values: &Value, report: &mut String) {

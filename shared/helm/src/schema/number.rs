@@ -91,11 +91,13 @@ impl Ord for Decimal {
             return signs;
         }
         let length = |value: &Self| value.digits.ilog10() as i32 + 1;
-        let magnitude = (length(self) + self.exponent).cmp(&(length(other) + other.exponent)).then_with(|| {
-            let width = length(self).max(length(other));
-            let widened = |value: &Self| value.digits * 10_u128.pow((width - length(value)).unsigned_abs());
-            widened(self).cmp(&widened(other))
-        });
+        let magnitude =
+            (length(self) + self.exponent).cmp(&(length(other) + other.exponent)).then_with(|| {
+                let width = length(self).max(length(other));
+                let widened =
+                    |value: &Self| value.digits * 10_u128.pow((width - length(value)).unsigned_abs());
+                widened(self).cmp(&widened(other))
+            });
         if self.negative { magnitude.reverse() } else { magnitude }
     }
 }

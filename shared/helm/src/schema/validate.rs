@@ -271,7 +271,8 @@ impl<'s, 'b> Validator<'s, 'b> {
             if let Some(anchor) = &reference.anchor
                 && schema.nodes[target].dynamic_anchor.as_ref() == Some(anchor)
             {
-                let outermost = self.scopes.iter().find_map(|scope| resource(scope).dynamic_anchors.get(anchor));
+                let outermost =
+                    self.scopes.iter().find_map(|scope| resource(scope).dynamic_anchors.get(anchor));
                 target = outermost.copied().unwrap_or(target);
             }
             let result = self.refer(target, "$dynamicRef", task);
@@ -500,7 +501,11 @@ impl<'s, 'b> Validator<'s, 'b> {
         for (keyword, want, wrong) in faults {
             if let Some(want) = want.filter(|want| wrong(got.exact, want.exact)) {
                 self.report(task, || {
-                    format!("{keyword}: got {}, want {}", message::float(got.float), message::float(want.float))
+                    format!(
+                        "{keyword}: got {}, want {}",
+                        message::float(got.float),
+                        message::float(want.float)
+                    )
                 });
             }
         }
@@ -669,8 +674,7 @@ fn between(keyword: &str, got: usize, want: usize) -> String {
 }
 
 fn missing<'a>(map: &Map<String, Value>, names: &'a [String]) -> Option<Vec<&'a str>> {
-    let missing: Vec<_> =
-        names.iter().filter(|name| !map.contains_key(*name)).map(String::as_str).collect();
+    let missing: Vec<_> = names.iter().filter(|name| !map.contains_key(*name)).map(String::as_str).collect();
     (!missing.is_empty()).then_some(missing)
 }
 

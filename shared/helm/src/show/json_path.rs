@@ -18,7 +18,9 @@ pub(super) fn print(path: &str, value: &Value) -> Result<String, JsonPathError> 
         match part {
             Part::Text(text) => out.push_str(&text),
             Part::Steps(steps) => match find(value, &steps) {
-                Some(found) => out.push_str(&found.iter().map(|value| text(value)).collect::<Vec<_>>().join(" ")),
+                Some(found) => {
+                    out.push_str(&found.iter().map(|value| text(value)).collect::<Vec<_>>().join(" "))
+                }
                 None => break,
             },
         }
@@ -145,7 +147,9 @@ fn find<'a>(value: &'a Value, steps: &[Step]) -> Option<Vec<&'a Value>> {
                 (Step::Every, Value::Array(items)) => next.extend(items),
                 (Step::Every, Value::Object(map)) => next.extend(map.values()),
                 (Step::Every, _) => {}
-                (Step::Index(index), Value::Array(items)) => next.push(items.get(place(*index, items.len())?)?),
+                (Step::Index(index), Value::Array(items)) => {
+                    next.push(items.get(place(*index, items.len())?)?)
+                }
                 (Step::Slice(from, to), Value::Array(items)) => {
                     let from = place(from.unwrap_or(0), items.len())?;
                     let to = to.map_or(Some(items.len()), |to| place(to, items.len()))?;
@@ -170,7 +174,9 @@ fn place(index: i64, length: usize) -> Option<usize> {
 fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::Array(_) | Value::Object(_) => sluice_yaml::json::to_string(value, sluice_yaml::json::Html::Escape),
+        Value::Array(_) | Value::Object(_) => {
+            sluice_yaml::json::to_string(value, sluice_yaml::json::Html::Escape)
+        }
         simple => crate::text::go_value(simple),
     }
 }
@@ -183,7 +189,8 @@ mod tests {
 
     #[test]
     fn places_are_found_as_kubectl_finds_them() {
-        let value = json!({"a": {"b": [1.0, "x", {"c": "d"}], "s": "q w", "f": 1.5, "n": null, "big": 12_345_678.0}});
+        let value =
+            json!({"a": {"b": [1.0, "x", {"c": "d"}], "s": "q w", "f": 1.5, "n": null, "big": 12_345_678.0}});
         for (path, want) in [
             ("{.a.b}", "[1,\"x\",{\"c\":\"d\"}]"),
             ("{.a.b[0]}", "1"),
@@ -211,7 +218,11 @@ mod tests {
             ("{.a[}", "error parsing jsonpath {.a[}: unterminated array"),
             ("{.a[\"s\"]}", "error parsing jsonpath {.a[\"s\"]}: invalid array index \"s\""),
         ] {
-            assert_eq!(print(path, &Value::Null).map_err(|error| error.to_string()), Err(want.into()), "{path}");
+            assert_eq!(
+                print(path, &Value::Null).map_err(|error| error.to_string()),
+                Err(want.into()),
+                "{path}"
+            );
         }
     }
 }

@@ -69,8 +69,10 @@ pub(crate) fn is_crd(name: &str) -> bool {
 #[must_use]
 pub fn all(chart: &Chart) -> String {
     let mut out = self::chart(chart);
-    out.push_str("---\n");
-    out.push_str(&values(chart));
+    if chart.raw_file("values.yaml").is_some() {
+        out.push_str("---\n");
+        out.push_str(&values(chart));
+    }
     if readme_file(chart).is_some() {
         out.push_str("---\n");
         out.push_str(&readme(chart));
