@@ -1,7 +1,10 @@
-//! Every function against the real Helm: `tests/cases/functions/*.txt`, whose results `tests/regenerate` has written.
+//! Every function against the real Helm: the results in `cases/functions/*.txt` are written by the program in
+//! `oracle/functions` (`TZ=UTC go run . ../../cases/functions/*.txt`), which calls Helm's engine.
 //!
 //! A case is a template on a line of its own and its result on the next: `= ` and the text, or `! ` and the message of the
-//! error. Results that differ from Helm's on purpose stand after `~= ` or `~! ` instead, below a comment that says why.
+//! error. Where Sluice differs on purpose, its result follows after `~= ` or `~! `, and a comment says why.
+
+#![expect(clippy::expect_used, reason = "a test that cannot read its cases has failed")]
 
 use std::{fs, path::Path, sync::Arc};
 

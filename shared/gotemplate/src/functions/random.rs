@@ -88,7 +88,7 @@ impl Source {
             None => Generator::Secure(rand::rng()),
             Some(seed) => {
                 let call = self.calls.fetch_add(1, Ordering::Relaxed);
-                Generator::Seeded(StdRng::seed_from_u64(seed.wrapping_add(call)))
+                Generator::Seeded(Box::new(StdRng::seed_from_u64(seed.wrapping_add(call))))
             }
         }
     }
@@ -99,7 +99,7 @@ pub(super) enum Generator {
     /// Fed by the system; nobody can guess what comes.
     Secure(ThreadRng),
     /// For tests.
-    Seeded(StdRng),
+    Seeded(Box<StdRng>),
 }
 
 impl rand::TryRng for Generator {

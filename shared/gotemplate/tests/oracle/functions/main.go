@@ -1,10 +1,10 @@
 // Fills the expected results of case files from Helm's own engine.
 //
-// usage: go run . FILE...
+// usage: TZ=UTC go run . ../../cases/functions/*.txt
 //
 // A file has templates, each on a line of its own that begins with "{{"; the line after it is the result: "= " and the
-// output, or "! " and the error of the function. Other lines are kept. Backslashes and control characters of results are
-// written as Go escapes.
+// output, or "! " and the error of the function. Other lines are kept, also results of Sluice's own, which begin with "~".
+// Backslashes, control characters and a blank at the end of a result are written as escapes.
 package main
 
 import (
