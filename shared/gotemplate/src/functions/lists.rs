@@ -82,13 +82,13 @@ pub(super) fn functions() -> Vec<Function> {
     functions
 }
 
-/// The elements of a list: bytes are one too.
-enum Elements<'a> {
-    List(&'a List),
-    Bytes(&'a Str),
+/// The elements of a list: bytes are one too, and so is a named type over one.
+enum Elements {
+    List(List),
+    Bytes(Str),
 }
 
-impl Elements<'_> {
+impl Elements {
     fn len(&self) -> usize {
         match self {
             Self::List(list) => list.len(),
@@ -109,16 +109,19 @@ impl Elements<'_> {
 }
 
 /// The elements of a value, or the function's complaint about its kind.
-fn elements(value: &Value, complaint: impl Fn(&str) -> String) -> Result<Elements<'_>, Error> {
+fn elements(value: &Value, complaint: impl Fn(&str) -> String) -> Result<Elements, Error> {
     match value {
-        Value::List(list) => Ok(Elements::List(list)),
-        Value::Bytes(bytes) => Ok(Elements::Bytes(bytes)),
+        Value::List(list) => Ok(Elements::List(list.clone())),
+        Value::Bytes(bytes) => Ok(Elements::Bytes(bytes.clone())),
         Value::Absent | Value::Nil => Err(fail(NIL)),
+        Value::Object(object) if matches!(object.underlying(), Some(Value::List(_))) => {
+            elements(&object.underlying().unwrap_or_default(), complaint)
+        }
         other => Err(fail(complaint(other.kind().name()))),
     }
 }
 
-fn found<'a>(what: &str, value: &'a Value) -> Result<Elements<'a>, Error> {
+fn found(what: &str, value: &Value) -> Result<Elements, Error> {
     elements(value, |kind| format!("Cannot find {what} on type {kind}"))
 }
 
