@@ -68,8 +68,15 @@ enum UnpackError {
 }
 
 fn unpack(data: &[u8], budget: &mut Budget) -> Result<Vec<ChartFile>, UnpackError> {
-    if !data.starts_with(b"\x1f\x8b\x08") {
-        return Err(UnpackError::NotGzip);
+    const HEADER: usize = 10;
+    if !data.starts_with(b"\x1f\x8b\x08") || data.len() < HEADER {
+        return Err(if data.is_empty() {
+            UnpackError::Broken(io::Error::new(io::ErrorKind::UnexpectedEof, "EOF"))
+        } else if data.len() < HEADER {
+            UnpackError::Broken(io::Error::new(io::ErrorKind::UnexpectedEof, "unexpected EOF"))
+        } else {
+            UnpackError::NotGzip
+        });
     }
     // Names and padding are no content, but a stream of nothing else must end too.
     let stream = MultiGzDecoder::new(data).take(budget.bytes.saturating_mul(2).saturating_add(1 << 20));

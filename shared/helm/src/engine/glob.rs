@@ -43,7 +43,11 @@ fn translate(pattern: &str) -> Option<String> {
                 out.push(')');
             }
             ',' if open > 0 => out.push('|'),
-            '\\' => literal(&mut out, chars.next()?),
+            '\\' => {
+                if let Some(c) = chars.next() {
+                    literal(&mut out, c);
+                }
+            }
             c => literal(&mut out, c),
         }
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use sluice_gotemplate::{Options, Session};
+use sluice_gotemplate::stack::with_large_stack;
+use sluice_gotemplate::{Error, Options, Session, Stop};
 
 mod capabilities;
 mod compile;
@@ -30,7 +31,6 @@ impl Compiled {
         release: &Release,
         options: &RenderOptions,
     ) -> Result<Vec<RenderedFile>, Failure> {
-        let host = functions::Host { lookup: options.lookup.clone(), log: options.log.clone() };
         let limits = &options.limits;
         let session_options = Options {
             lint: options.lint,
@@ -43,13 +43,31 @@ impl Compiled {
             canceled: options.canceled.clone(),
             ..Options::default()
         };
+        let run = || self.run(instance, values, release, options, session_options.clone());
+        match run() {
+            // The stack at hand is small: try again on a large one, which costs a thread. Few charts nest so deeply.
+            Err(error) if error.stopped() == Some(Stop::Depth) => with_large_stack(run).unwrap_or(Err(error)),
+            done => done,
+        }
+        .map_err(|error| errors::failure(&error))
+    }
+
+    fn run(
+        &self,
+        instance: &Instance,
+        values: &serde_json::Map<String, serde_json::Value>,
+        release: &Release,
+        options: &RenderOptions,
+        session_options: Options,
+    ) -> Result<Vec<RenderedFile>, Error> {
+        let host = functions::Host { lookup: options.lookup.clone(), log: options.log.clone() };
         let session = Session::new(session_options, Some(&host));
         let capabilities = Arc::clone(&options.capabilities);
         let scopes = root::Scopes::new(instance, &self.chart_files, values, release, &capabilities);
         let mut rendered = Vec::with_capacity(self.files.len());
         for file in self.files.iter().filter(|file| file.executed) {
             let root = scopes.root_for(file.chart, &file.name);
-            let text = self.set.execute(&session, &file.name, &root).map_err(|error| errors::failure(&error))?;
+            let text = self.set.execute(&session, &file.name, &root)?;
             rendered.push(RenderedFile { name: file.name.clone(), text: without_no_value(text) });
         }
         Ok(rendered)

@@ -25,7 +25,7 @@ static VALUES: MapType = MapType {
         MapMethod { name: "Encode", signature: Signature::fixed(&[Type::Named(&WRITER)]), call: encode },
     ],
 };
-static WRITER: NamedType = NamedType { name: "io.Writer", kind: Kind::Interface };
+static WRITER: NamedType = NamedType { name: "io.Writer", kind: Kind::Struct };
 
 /// The root objects of all charts of a release, parents first. Each is shared by all files of its chart.
 pub(super) struct Scopes(Vec<Scope>);
