@@ -62,7 +62,15 @@ fn signed_certificates_verify_against_their_authority() {
         }
         let much_later = UnixTime::since_unix_epoch(Duration::from_secs(now().as_secs() + 31 * 86_400));
         let usage = KeyUsage::server_auth();
-        let late = leaf.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &anchors, &[], much_later, usage, None, None);
+        let late = leaf.verify_for_usage(
+            webpki::ALL_VERIFICATION_ALGS,
+            &anchors,
+            &[],
+            much_later,
+            usage,
+            None,
+            None,
+        );
         assert!(late.is_err(), "{key}: valid after its end");
     }
 }
@@ -79,15 +87,19 @@ fn a_certificate_of_another_authority_does_not_verify() {
     let anchors = [anchor_from_trusted_cert(&authority).expect("an authority")];
     let leaf = EndEntityCert::try_from(&leaf).expect("a certificate");
     let usage = KeyUsage::server_auth();
-    let verified = leaf.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &anchors, &[], now(), usage, None, None);
+    let verified =
+        leaf.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &anchors, &[], now(), usage, None, None);
     assert!(verified.is_err());
 }
 
 #[test]
 fn keys_survive_a_round_trip_in_their_own_form() {
-    for (kind, label) in
-        [("ecdsa", "EC PRIVATE KEY"), ("ed25519", "PRIVATE KEY"), ("dsa", "DSA PRIVATE KEY"), ("rsa", "RSA PRIVATE KEY")]
-    {
+    for (kind, label) in [
+        ("ecdsa", "EC PRIVATE KEY"),
+        ("ed25519", "PRIVATE KEY"),
+        ("dsa", "DSA PRIVATE KEY"),
+        ("rsa", "RSA PRIVATE KEY"),
+    ] {
         let key = render(&format!("{{{{ genPrivateKey {kind:?} }}}}"));
         assert!(key.starts_with(&format!("-----BEGIN {label}-----\n")), "{key}");
         assert!(key.ends_with(&format!("-----END {label}-----\n")), "{key}");

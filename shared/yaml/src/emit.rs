@@ -4,7 +4,12 @@ use std::borrow::Cow;
 
 use serde_json::{Number, Value};
 
-use crate::{Schema, Tag, key_order, resolve, resolve::classify};
+use crate::{
+    Schema, Tag,
+    key_order::{self, Numbers},
+    resolve,
+    resolve::classify,
+};
 
 /// How the text is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,13 +20,17 @@ pub struct Layout {
     pub indent_lists: bool,
     /// Whether texts of several lines that contain a tab may be blocks.
     pub tabs_in_blocks: bool,
+    /// Whether `1b` comes before `11`: two packages differ in how they sort.
+    pub letters_end_numbers: bool,
 }
 
 impl Layout {
     /// The writer of kustomize, Kubernetes clients and Helm's `toYaml`.
-    pub const KUBERNETES: Self = Self { width: Some(80), indent_lists: false, tabs_in_blocks: false };
+    pub const KUBERNETES: Self =
+        Self { width: Some(80), indent_lists: false, tabs_in_blocks: false, letters_end_numbers: false };
     /// Helm's `toYamlPretty`.
-    pub const PRETTY: Self = Self { width: None, indent_lists: true, tabs_in_blocks: true };
+    pub const PRETTY: Self =
+        Self { width: None, indent_lists: true, tabs_in_blocks: true, letters_end_numbers: true };
 }
 
 /// Anything that can be written: [`serde_json::Value`], or a tree of the caller's own.
@@ -98,18 +107,6 @@ enum Entries<'a, T> {
     List(std::slice::Iter<'a, T>),
 }
 
-impl<'a, T: Tree> Frame<'a, T> {
-    /// A frame for a collection that has entries; anything else is given back.
-    fn of(shape: Shape<'a, T>, indent: usize) -> Result<Self, Shape<'a, T>> {
-        let entries = match shape {
-            Shape::Map(pairs) if !pairs.is_empty() => Entries::Map(key_order::sort(pairs).into_iter()),
-            Shape::List(items) if !items.is_empty() => Entries::List(items.iter()),
-            other => return Err(other),
-        };
-        Ok(Self { entries, indent, started: false })
-    }
-}
-
 struct Writer {
     out: String,
     column: usize,
@@ -145,9 +142,23 @@ impl Writer {
         self.column += indent;
     }
 
+    /// A frame for a collection that has entries; anything else is given back.
+    fn frame<'a, T: Tree>(&self, value: &'a T, indent: usize) -> Result<Frame<'a, T>, Shape<'a, T>> {
+        let numbers =
+            if self.layout.letters_end_numbers { Numbers::AfterLetters } else { Numbers::BeforeLetters };
+        let entries = match value.shape() {
+            Shape::Map(pairs) if !pairs.is_empty() => {
+                Entries::Map(key_order::sort(pairs, numbers).into_iter())
+            }
+            Shape::List(items) if !items.is_empty() => Entries::List(items.iter()),
+            other => return Err(other),
+        };
+        Ok(Frame { entries, indent, started: false })
+    }
+
     fn document<T: Tree>(&mut self, value: &T) {
         let mut open = Vec::new();
-        match Frame::of(value.shape(), 0) {
+        match self.frame(value, 0) {
             Ok(frame) => open.push(frame),
             Err(scalar) => {
                 self.scalar(&scalar, 2);
@@ -199,7 +210,7 @@ impl Writer {
 
     /// Writes what follows `key:`.
     fn value<'a, T: Tree>(&mut self, value: &'a T, indent: usize) -> Option<Frame<'a, T>> {
-        match Frame::of(value.shape(), indent + 2) {
+        match self.frame(value, indent + 2) {
             Ok(mut frame) => {
                 if matches!(frame.entries, Entries::List(_)) && !self.layout.indent_lists {
                     frame.indent = indent;
@@ -219,7 +230,7 @@ impl Writer {
     /// Writes what follows a `:` or `-` that begins its line: collections go on in the same line.
     fn own_line_value<'a, T: Tree>(&mut self, value: &'a T, indent: usize) -> Option<Frame<'a, T>> {
         self.put(' ');
-        match Frame::of(value.shape(), indent + 2) {
+        match self.frame(value, indent + 2) {
             Ok(frame) => Some(frame),
             Err(scalar) => {
                 self.scalar(&scalar, indent + 2);

@@ -6,27 +6,27 @@ use std::cmp::Ordering;
 ///
 /// That order runs in circles where digits and letters mix (`a10` before `a1b` before `a9` before `a10`), which Rust's own
 /// sorting answers with a panic; Go's gives any of the orders. Here the result depends on the keys alone.
-pub(crate) fn sort<T>(items: Vec<(&str, T)>) -> Vec<(&str, T)> {
+pub(crate) fn sort<T>(items: Vec<(&str, T)>, numbers: Numbers) -> Vec<(&str, T)> {
     let mut items = items;
     if items.iter().any(|(key, _)| key.bytes().any(|b| b.is_ascii_digit())) {
         items.sort_by_key(|(key, _)| *key);
-        merge_sort(items)
+        merge_sort(items, numbers)
     } else {
         items.sort_by(|(a, _), (b, _)| natural_order(a, b));
         items
     }
 }
 
-fn merge_sort<T>(mut items: Vec<(&str, T)>) -> Vec<(&str, T)> {
+fn merge_sort<T>(mut items: Vec<(&str, T)>, numbers: Numbers) -> Vec<(&str, T)> {
     if items.len() < 2 {
         return items;
     }
-    let right = merge_sort(items.split_off(items.len() / 2));
-    let left = merge_sort(items);
+    let right = merge_sort(items.split_off(items.len() / 2), numbers);
+    let left = merge_sort(items, numbers);
     let mut merged = Vec::with_capacity(left.len() + right.len());
     let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
     while let (Some((a, _)), Some((b, _))) = (left.peek(), right.peek()) {
-        let next = if natural_order(a, b).is_gt() { right.next() } else { left.next() };
+        let next = if order(a, b, numbers).is_gt() { right.next() } else { left.next() };
         merged.extend(next);
     }
     merged.extend(left);
@@ -39,6 +39,19 @@ fn merge_sort<T>(mut items: Vec<(&str, T)>) -> Vec<(&str, T)> {
 /// Rune by rune; at the first difference letters come after everything else, and runs of digits compare as numbers.
 #[must_use]
 pub fn natural_order(a: &str, b: &str) -> Ordering {
+    order(a, b, Numbers::BeforeLetters)
+}
+
+/// What comes first where, after equal digits, one key goes on with a letter and the other with a digit or mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Numbers {
+    /// The letter last, as everywhere: `11`, `1b`. The older of Go's two YAML packages.
+    BeforeLetters,
+    /// The letter first, since there the number ends: `1b`, `11`. The newer one.
+    AfterLetters,
+}
+
+fn order(a: &str, b: &str, numbers: Numbers) -> Ordering {
     // The common case: both differ first in plain letters.
     let (a_bytes, b_bytes) = (a.as_bytes(), b.as_bytes());
     let same = a_bytes.iter().zip(b_bytes).take_while(|(x, y)| x == y).count();
@@ -52,8 +65,11 @@ pub fn natural_order(a: &str, b: &str) -> Ordering {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let Some(at) = a.iter().zip(&b).position(|(x, y)| x != y) else { return a.len().cmp(&b.len()) };
     let (x, y) = (a[at], b[at]);
+    let in_number = at > 0 && a[at - 1].is_ascii_digit() && numbers == Numbers::AfterLetters;
     match (x.is_alphabetic(), y.is_alphabetic()) {
         (true, true) => return x.cmp(&y),
+        (true, false) if in_number => return Ordering::Less,
+        (false, true) if in_number => return Ordering::Greater,
         (true, false) => return Ordering::Greater,
         (false, true) => return Ordering::Less,
         (false, false) => {}
@@ -79,9 +95,12 @@ mod tests {
     fn keys_that_have_no_order_are_sorted_all_the_same() {
         let keys: Vec<String> =
             (0..400).flat_map(|n| [format!("a{n}"), format!("a{n}b"), format!("a0{n}")]).collect();
-        let sorted = sort(keys.iter().map(|key| (key.as_str(), ())).collect());
+        let sorted = sort(keys.iter().map(|key| (key.as_str(), ())).collect(), Numbers::BeforeLetters);
         assert_eq!(sorted.len(), keys.len());
-        let backwards = sort(keys.iter().rev().map(|key| (key.as_str(), ())).collect());
+        let backwards =
+            sort(keys.iter().rev().map(|key| (key.as_str(), ())).collect(), Numbers::BeforeLetters);
         assert_eq!(sorted, backwards);
+        let pretty = sort(vec![("11", ()), ("1b", ()), ("1-", ())], Numbers::AfterLetters);
+        assert_eq!(pretty.iter().map(|(key, ())| *key).collect::<Vec<_>>(), ["1b", "1-", "11"]);
     }
 }

@@ -129,7 +129,10 @@ pub(super) fn parse_float(text: &[u8]) -> Option<f64> {
 
 fn parse_decimal(text: &[u8]) -> Option<f64> {
     let form = |b: &u8| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'+' | b'-' | b'_');
-    if !text.iter().all(form) || (text.contains(&b'_') && !underscores_ok(text)) {
+    if matches!(text, [b'+' | b'-', ..])
+        || !text.iter().all(form)
+        || (text.contains(&b'_') && !underscores_ok(text))
+    {
         return None;
     }
     let plain: String = text.iter().filter(|b| **b != b'_').map(|b| char::from(*b)).collect();
@@ -230,6 +233,7 @@ mod tests {
             ("0x1p-1074", Some(5e-324)),
             ("1e", None),
             ("", None),
+            ("-+5", None),
             (".", None),
             ("_1", None),
         ] {

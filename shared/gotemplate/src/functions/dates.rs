@@ -27,8 +27,9 @@ const HTML_DATE: &[u8] = b"2006-01-02";
 pub(super) fn functions(settings: &Settings) -> Vec<Function> {
     let local = || settings.local.clone();
     let (zone, html_zone, date_zone, must_zone) = (local(), local(), local(), local());
-    let in_zone = Function::new("dateInZone", &[Type::String, Type::Any, Type::String], |_, args| {
-        Ok(formatted(args.string(0)?, args.any(1), &zone_named(args.string(2)?)))
+    let (in_zone_local, html_local) = (local(), local());
+    let in_zone = Function::new("dateInZone", &[Type::String, Type::Any, Type::String], move |_, args| {
+        Ok(formatted(args.string(0)?, args.any(1), &zone_named(args.string(2)?, &in_zone_local)))
     });
     let modify = Function::new("dateModify", STRING_TIME, |_, args| {
         let time = time_of(args.any(1)).ok_or_else(|| fail("expected time.Time"))?;
@@ -47,8 +48,8 @@ pub(super) fn functions(settings: &Settings) -> Vec<Function> {
         Function::new("htmlDate", &[Type::Any], move |_, args| {
             Ok(formatted(HTML_DATE, args.any(0), &html_zone))
         }),
-        Function::new("htmlDateInZone", &[Type::Any, Type::String], |_, args| {
-            Ok(formatted(HTML_DATE, args.any(0), &zone_named(args.string(1)?)))
+        Function::new("htmlDateInZone", &[Type::Any, Type::String], move |_, args| {
+            Ok(formatted(HTML_DATE, args.any(0), &zone_named(args.string(1)?, &html_local)))
         }),
         in_zone.alias("date_in_zone"),
         in_zone,
@@ -107,9 +108,9 @@ fn formatted(layout: &[u8], value: &Value, zone: &Zone) -> Value {
     Value::string(time.in_zone(zone.clone()).format(layout))
 }
 
-/// A zone by name. Unknown ones are UTC, as in Sprig.
-fn zone_named(name: &Str) -> Zone {
-    Zone::named(&name.to_str()).unwrap_or(Zone::Utc)
+/// A zone by name, `Local` included. Unknown ones are UTC, as in Sprig.
+fn zone_named(name: &Str, local: &Zone) -> Zone {
+    if *name == "Local" { local.clone() } else { Zone::named(&name.to_str()).unwrap_or(Zone::Utc) }
 }
 
 /// The number of a month or weekday, which count as numbers where durations do not.
@@ -204,7 +205,12 @@ impl Object for TimeObject {
             "Minute" => Value::Int(minute),
             "Second" => Value::Int(second),
             "Nanosecond" => Value::Int(i64::from(time.nanos)),
-            "UTC" | "Local" => time.in_zone(Zone::Utc).into(),
+            "UTC" => time.in_zone(Zone::Utc).into(),
+            // The only places that times here come from are the local one and those of a fixed distance.
+            "Local" => match time.zone {
+                Zone::Place(_) => time.clone().into(),
+                _ => time.in_zone(Zone::Utc).into(),
+            },
             "Unix" => Value::Int64(time.seconds),
             "UnixMilli" => scaled(1_000),
             "UnixMicro" => scaled(1_000_000),

@@ -112,6 +112,9 @@ pub(super) fn to_texts(cx: &Context<'_>, value: &Value) -> Result<List, Error> {
         }
         Value::Bytes(bytes) => Ok(List::strings(bytes.iter().map(u8::to_string))),
         Value::Absent | Value::Nil => Ok(List::strings(Vec::<Str>::new())),
+        Value::Object(object) if matches!(object.underlying(), Some(Value::List(_))) => {
+            to_texts(cx, &object.underlying().unwrap_or_default())
+        }
         other => Ok(List::strings([to_text(cx, other)?])),
     }
 }

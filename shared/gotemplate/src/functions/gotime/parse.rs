@@ -337,11 +337,6 @@ fn nanos_of(digits: &[u8]) -> u32 {
 }
 
 fn read_offset(text: &[u8], form: Offset) -> Result<(i32, &[u8]), Wrong> {
-    let sign = match text.first() {
-        Some(b'+') => 1,
-        Some(b'-') => -1,
-        _ => return Err(Wrong::Form),
-    };
     let width = if form.colon { 3 } else { 2 };
     let length = 1 + 2 + width * (usize::from(form.parts) - 1);
     let digits = text.get(1..length).ok_or(Wrong::Form)?;
@@ -350,20 +345,27 @@ fn read_offset(text: &[u8], form: Offset) -> Result<(i32, &[u8]), Wrong> {
     }
     let limits =
         [(25, "time zone offset hour"), (61, "time zone offset minute"), (61, "time zone offset second")];
-    let (mut offset, mut scale) = (0, 3600);
-    let mut form_error = None;
+    // Numbers are read up to the first that is none; of those that are too large the last is reported.
+    let (mut offset, mut scale, mut well_formed) = (0, 3600, true);
+    let mut range_error = None;
     for (part, (limit, what)) in digits.chunks(width).zip(limits) {
-        // A number that is too large is worse than one that is none.
-        match decimal(&part[..2]) {
-            Ok(number) => offset += within(number, 0..limit, what)? * scale,
-            Err(wrong) => form_error = Some(wrong),
-        }
+        let Ok(number) = decimal(&part[..2]) else {
+            well_formed = false;
+            break;
+        };
+        range_error = within(number, 0..limit, what).err().or(range_error);
+        offset += number * scale;
         scale /= 60;
     }
-    match form_error {
-        Some(wrong) => Err(wrong),
-        None => Ok((i32::try_from(sign * offset).map_err(|_| Wrong::Form)?, &text[length..])),
+    if let Some(error) = range_error {
+        return Err(error);
     }
+    let sign = match text[0] {
+        b'+' if well_formed => 1,
+        b'-' if well_formed => -1,
+        _ => return Err(Wrong::Form),
+    };
+    Ok((i32::try_from(sign * offset).map_err(|_| Wrong::Form)?, &text[length..]))
 }
 
 /// The length of the zone abbreviation that a text begins with, if it looks like one.
