@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::error::{BuildError, ErrorKind, Result, Within as _};
 use crate::file::{FILE_NAMES, Kustomization, UnknownFields};
 use crate::generate;
+use crate::helm::{self, Charts};
 use crate::loader::Files;
 use crate::metadata::{self, BuildMetadata, Origin};
 use crate::objects::Objects;
@@ -69,6 +70,8 @@ struct Layer {
     warnings: Vec<String>,
     /// The directories from the root of the build to this one, which is the last.
     visited: Vec<PathBuf>,
+    /// The namespace of the nearest kustomization above that names one.
+    namespace_above: String,
 }
 
 impl Layer {
@@ -107,7 +110,8 @@ impl Layer {
             return Err(BuildError::invalid("kustomization.yaml is empty"));
         }
         let warnings = file.fix();
-        let layer = Self { file, file_name, warnings, visited };
+        helm::convert_deprecated(&mut file);
+        let layer = Self { file, file_name, warnings, visited, namespace_above: String::new() };
         let problems = layer.file.kind_problems();
         if !problems.is_empty() {
             let root = files.shown(layer.dir());
@@ -118,6 +122,12 @@ impl Layer {
         Ok(layer)
     }
 
+    /// The namespace that counts here.
+    fn namespace(&self) -> &str {
+        let own = &self.file.namespace;
+        if own.is_empty() { &self.namespace_above } else { own }
+    }
+
     fn dir(&self) -> &Path {
         self.visited.last().map_or(Path::new(""), PathBuf::as_path)
     }
@@ -126,8 +136,6 @@ impl Layer {
     fn refuse_unsupported(&self, files: &Files<'_>) -> Result<()> {
         let file = &self.file;
         let fields = [
-            ("helmCharts", !file.helm_charts.is_empty()),
-            ("helmChartInflationGenerator", !file.helm_chart_inflation_generator.is_empty()),
             ("validators", !file.validators.is_empty()),
             ("crds", !file.crds.is_empty()),
             ("openapi", !file.openapi.is_empty()),
@@ -252,7 +260,10 @@ impl Build<'_> {
         let mut visited = layer.visited.clone();
         let root = self.files.shown(&dir);
         visited.push(dir);
-        Layer::open(&self.files, visited).within(|| format!("couldn't make target for path '{root}'"))
+        let mut below =
+            Layer::open(&self.files, visited).within(|| format!("couldn't make target for path '{root}'"))?;
+        layer.namespace().clone_into(&mut below.namespace_above);
+        Ok(below)
     }
 
     fn generate(&self, layer: &Layer, acc: &mut Accumulator) -> Result<()> {
@@ -274,6 +285,7 @@ impl Build<'_> {
             let pairs = generate::load(&self.files, dir, &args.sources)?;
             absorb(generate::secret(args, pairs, global)?, "SecretGenerator")?;
         }
+        self.charts(layer, acc)?;
         for config in self.configs(layer, &file.generators).within(|| "loading generator plugins".into())? {
             let mut generated = plugin::generator(&self.files, dir, &config)?;
             if self.metadata.origins {
@@ -281,6 +293,28 @@ impl Build<'_> {
             }
             generate::absorb(&mut acc.objects, generated, self.options.limits.objects)
                 .within(|| format!("merging from generator {}", config.kind()))?;
+        }
+        Ok(())
+    }
+
+    fn charts(&self, layer: &Layer, acc: &mut Accumulator) -> Result<()> {
+        let charts = Charts {
+            files: &self.files,
+            dir: layer.dir(),
+            namespace: layer.namespace(),
+            globals: layer.file.helm_globals.as_ref(),
+            helm: self.options.helm.as_ref(),
+        };
+        for entry in &layer.file.helm_charts {
+            for mut object in charts.objects(entry)? {
+                if self.metadata.origins {
+                    let origin = Origin::built_in(&self.configured_in(layer), helm::GENERATOR);
+                    object.origin = Some(Arc::new(origin));
+                }
+                acc.objects
+                    .append(object, self.options.limits.objects)
+                    .within(|| format!("merging from generator {}", helm::GENERATOR))?;
+            }
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ mod error;
 mod field_spec;
 pub mod file;
 mod generate;
+mod helm;
 mod id;
 mod loader;
 mod metadata;
@@ -42,6 +43,7 @@ use std::path::Path;
 
 pub use error::{BuildError, ErrorKind};
 pub use file::Kustomization;
+pub use helm::{ChartRenderer, ChartRequest, Helm};
 pub use options::{Limits, LoadRestrictions, Options, Order};
 use sluice_yaml::Value;
 

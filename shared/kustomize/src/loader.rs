@@ -40,6 +40,19 @@ impl<'a> Files<'a> {
         self.directory(&path)
     }
 
+    /// Nothing outside of this directory is read.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// An existing directory, as a kustomization in `dir` names it.
+    pub(crate) fn folder(&self, dir: &Path, path: &str) -> Result<PathBuf> {
+        self.count()?;
+        let real = self.directory(&clean(&dir.join(path)))?;
+        let confined = self.options.load_restrictions == LoadRestrictions::None || real.starts_with(dir);
+        if confined { Ok(real) } else { Err(self.outside(&real, dir)) }
+    }
+
     /// Resolves an existing directory inside the root.
     fn directory(&self, path: &Path) -> Result<PathBuf> {
         let real = self

@@ -1,5 +1,7 @@
 //! What a caller may choose.
 
+use crate::helm::Helm;
+
 /// Which files a kustomization may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LoadRestrictions {
@@ -62,6 +64,8 @@ pub struct Options {
     pub shown_root: Option<String>,
     /// The value of the label that `buildMetadata: [managedByLabel]` sets.
     pub managed_by: String,
+    /// How charts are rendered; without it, `helmCharts` is refused.
+    pub helm: Option<Helm>,
 }
 
 impl Options {
@@ -74,6 +78,7 @@ impl Options {
             limits: Limits::default(),
             shown_root: None,
             managed_by: format!("sluice-{}", env!("CARGO_PKG_VERSION")),
+            helm: None,
         }
     }
 

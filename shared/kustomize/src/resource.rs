@@ -26,6 +26,8 @@ pub(crate) struct Resource {
     pub(crate) suffixes: Vec<String>,
     /// Whether the name gets a hash at the end.
     pub(crate) needs_hash: bool,
+    /// Whether a chart rendered it: its namespace is the chart's business.
+    pub(crate) helm_generated: bool,
     /// The names of the variables that refer to it.
     pub(crate) vars: Vec<String>,
     /// The file it was read from, and the line; empty for generated objects.
@@ -49,6 +51,7 @@ impl Resource {
             prefixes: Vec::new(),
             suffixes: Vec::new(),
             needs_hash: false,
+            helm_generated: false,
             vars: Vec::new(),
             place: Place::default(),
             origin: None,

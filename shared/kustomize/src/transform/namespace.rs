@@ -31,7 +31,7 @@ pub(crate) fn namespace(
         return Ok(());
     }
     let own = FieldSpec::new(Gvk::default(), "metadata/namespace", true);
-    for resource in objects.items_mut() {
+    for resource in objects.items_mut().iter_mut().filter(|resource| !resource.helm_generated) {
         resource.remember();
         let mut set = |node: &mut Node| {
             if unset_only && node.as_text().is_some_and(|text| !text.is_empty()) {
