@@ -176,6 +176,22 @@ pub(crate) struct KustomizeBuildOptions {
     /// File to write to instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+
+    /// Render the charts of helmCharts
+    #[arg(long)]
+    pub(crate) enable_helm: bool,
+
+    /// Version of Kubernetes for charts whose entry names none
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) helm_kube_version: Option<String>,
+
+    /// APIs of the cluster for charts whose entry names none; repeatable
+    #[arg(long, value_name = "API")]
+    pub(crate) helm_api_versions: Vec<String>,
+
+    /// Has no effect: no program is run to render charts
+    #[arg(long, hide = true, value_name = "COMMAND")]
+    pub(crate) helm_command: Option<String>,
 }
 
 /// `get …`

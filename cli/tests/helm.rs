@@ -17,8 +17,6 @@
 //! sluice --test helm` writes stdout, stderr and exit anew with the `helm` on PATH, which `tests/controlplane/build`
 //! makes.
 
-#![expect(clippy::expect_used, reason = "a test fails where something is not as expected")]
-
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};

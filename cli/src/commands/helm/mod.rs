@@ -17,6 +17,7 @@ use crate::arguments::Global;
 use crate::talk;
 
 pub(crate) mod arguments;
+mod inflate;
 mod lint;
 mod name;
 mod output_dir;
@@ -25,6 +26,7 @@ mod show;
 mod template;
 
 use arguments::{HelmCommand, ValueOptions};
+pub(crate) use inflate::Inflator;
 
 /// Why a command failed: Helm's text, and what may help.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use super::arguments::TemplateOptions;
 use super::{Failure, capabilities, load, log, log_line, merge, name, output_dir, print, wrong_count};
 
 /// The name that a release has where none is given.
-const DEFAULT_NAME: &str = "release-name";
+pub(super) const DEFAULT_NAME: &str = "release-name";
 
 /// What Helm adds to failures behind the checks of chart and values.
 const DEBUG: &str = "\n\nUse --debug flag to render out invalid YAML";
@@ -146,7 +146,8 @@ fn name_and_chart(options: &TemplateOptions) -> Result<(String, String), Failure
     }
 }
 
-fn check_installable(chart: &Chart) -> Result<(), Failure> {
+/// Refuses libraries and charts without their subcharts; warns of those that nobody should use.
+pub(super) fn check_installable(chart: &Chart) -> Result<(), Failure> {
     match chart.metadata.kind.as_str() {
         "" | "application" => {}
         kind => return Err(Failure::new(format!("{kind} charts are not installable"))),
