@@ -14,7 +14,7 @@ pub enum Error {
     /// An action failed.
     Exec(Box<ExecError>),
     /// A text is not a template.
-    Parse(ParseError),
+    Parse(Box<ParseError>),
     /// The render was stopped by a limit. No function may take this for its own failure and go on.
     Stopped(Stop),
 }
@@ -127,7 +127,7 @@ impl Error {
 
 impl From<ParseError> for Error {
     fn from(error: ParseError) -> Self {
-        Error::Parse(error)
+        Error::Parse(Box::new(error))
     }
 }
 

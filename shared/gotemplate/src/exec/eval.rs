@@ -97,8 +97,18 @@ impl<'r> Machine<'r> {
     ) -> Result<Held, Error> {
         self.at = id;
         let NodeKind::Field { names } = &template.node(id).kind else { return Ok(Held::default()) };
+        let names = template.names(names);
+        // Nearly always the dot is a plain map: look into it where it is.
+        if let (Some(Held { value: Value::Map(map), .. }), [first, others @ ..]) = (self.dots.last(), names)
+            && map.map_type().methods.is_empty()
+            && (!others.is_empty() || (args.is_empty() && last.is_none()))
+            && let Some(value) = map.get(first)
+        {
+            let boxed = map.map_type().elem == Type::Any;
+            return self.fields(template, id, Held { value, boxed }, others, args, last);
+        }
         let dot = self.dot();
-        self.fields(template, id, dot, template.names(names), args, last)
+        self.fields(template, id, dot, names, args, last)
     }
 
     pub(super) fn variable_node(
@@ -150,6 +160,15 @@ impl<'r> Machine<'r> {
         let end = names.len();
         for (i, name) in names.iter().enumerate() {
             let (args, last) = if i + 1 == end { (args, last.take()) } else { (&[][..], None) };
+            if let Value::Map(map) = &receiver.value
+                && map.map_type().methods.is_empty()
+                && args.is_empty()
+                && last.is_none()
+                && let Some(value) = map.get(name)
+            {
+                receiver = Held { value, boxed: map.map_type().elem == Type::Any };
+                continue;
+            }
             receiver = self.field(template, node, receiver, name, args, last)?;
         }
         Ok(receiver)

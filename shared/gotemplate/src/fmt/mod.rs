@@ -29,7 +29,9 @@ pub fn print(out: &mut Vec<u8>, values: &[Value], max: usize) -> Result<(), Erro
         if i > 0 && !is_string && !after_string {
             printer.out.push(b' ');
         }
-        printer.arg(value, 'v')?;
+        if !plain(printer.out, value) {
+            printer.arg(value, 'v')?;
+        }
         after_string = is_string;
     }
     printer.check()
@@ -66,6 +68,41 @@ pub(crate) fn display(out: &mut Vec<u8>, value: &Value, max: usize) -> Result<()
         value => return print(out, std::slice::from_ref(value), max),
     }
     Ok(())
+}
+
+/// Appends what needs no thought: texts, booleans and integers, also those that are floats. False if the value is
+/// none of them.
+fn plain(out: &mut Vec<u8>, value: &Value) -> bool {
+    let integer = match value {
+        Value::String(text) => {
+            out.extend_from_slice(text);
+            return true;
+        }
+        Value::Bool(b) => {
+            out.extend_from_slice(if *b { b"true" } else { b"false" });
+            return true;
+        }
+        Value::Int(n) | Value::Int64(n) => *n,
+        // From 1e6 on there is an exponent; -0 has a sign.
+        Value::Float(x) if x.abs() < 1e6 && x.trunc() == *x && (*x != 0.0 || x.is_sign_positive()) => *x as i64,
+        _ => return false,
+    };
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = integer.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if integer < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[at..]);
+    true
 }
 
 /// A text as Go's `%q` and `strconv.Quote` write it.

@@ -6,7 +6,12 @@ use crate::parse::rune::{decode, is_print};
 pub(crate) fn quote(out: &mut Vec<u8>, text: &[u8], ascii: bool) {
     out.push(b'"');
     let mut rest = text;
-    while let Some((c, width)) = decode(rest) {
+    loop {
+        let ordinary = |b: &u8| (b' '..=b'~').contains(b) && !matches!(b, b'"' | b'\\');
+        let (as_is, special) = rest.split_at(rest.iter().take_while(|b| ordinary(b)).count());
+        out.extend_from_slice(as_is);
+        rest = special;
+        let Some((c, width)) = decode(rest) else { break };
         let (head, tail) = rest.split_at(width);
         if width == 1 && c == char::REPLACEMENT_CHARACTER {
             out.extend(format!("\\x{:02x}", head[0]).as_bytes());
