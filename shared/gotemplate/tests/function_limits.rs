@@ -46,6 +46,12 @@ fn what_would_take_much_memory_is_refused_before_it_is_taken() {
     ] {
         assert_eq!(stopped(template), Some(Stop::Output(1 << 20)), "{template}");
     }
+    // Ten thousand levels of indentation are a hundred million blanks.
+    let nested = "{{ $x := dict }}{{ range until 5000 }}{{ $x = dict \"a\" $x }}{{ end }}";
+    for call in ["toYaml", "toYamlPretty", "toPrettyJson", "toToml"] {
+        let stop = stopped(&format!("{nested}{{{{ {call} $x | len }}}}"));
+        assert!(matches!(stop, Some(Stop::Output(_) | Stop::Depth)), "{call}: {stop:?}");
+    }
     for template in [
         "{{ until 9223372036854775807 }}",
         "{{ untilStep 0 9223372036854775807 3 }}",

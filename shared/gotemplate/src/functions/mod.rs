@@ -32,7 +32,7 @@ mod toml;
 mod url;
 mod yaml;
 
-use crate::{Error, Function};
+use crate::{Context, Error, Function};
 use gotime::Zone;
 
 /// What the functions depend on besides their arguments.
@@ -80,4 +80,11 @@ pub fn functions(settings: &Settings) -> Vec<Function> {
 /// A function's own failure, or what would be a panic in Go: both have the same text in a template.
 fn fail(text: impl std::fmt::Display) -> Error {
     Error::message(text.to_string())
+}
+
+/// Counts a call that takes as long as many actions, like the making of a key, as so many steps. They also make sure that
+/// the time is looked at before it.
+fn slow(cx: &Context<'_>) -> Result<(), Error> {
+    const STEPS: usize = 1024;
+    (0..STEPS).try_for_each(|_| cx.step())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     fail,
     regexp::{Cache, Regexp, SyntaxError, quote_meta},
+    slow,
 };
 use crate::{Args, Context, Error, Function, List, Stop, Str, Type, Value};
 
@@ -17,17 +18,16 @@ type Body = fn(&Context<'_>, &Regexp, &Args) -> Result<Value, Error>;
 /// The functions of this family.
 pub(super) fn functions() -> Vec<Function> {
     let cache = Arc::new(Cache::default());
-    let matches = |cache: &Cache, args: &Args| -> Result<Result<bool, SyntaxError>, Error> {
-        Ok(cache.get(args.string(0)?).map(|regexp| args.string(1).is_ok_and(|text| regexp.is_match(text))))
-    };
     let (plain, strict) = (cache.clone(), cache.clone());
     let mut functions = vec![
         // A faulty pattern matches nothing here, while the other functions fail.
-        Function::new("regexMatch", TWO, move |_, args| {
-            Ok(Value::Bool(matches(&plain, args)?.unwrap_or(false)))
+        Function::new("regexMatch", TWO, move |cx, args| {
+            let (regexp, text) = (compiled(cx, &plain, args)?, args.string(1)?);
+            Ok(Value::Bool(regexp.is_ok_and(|regexp| regexp.is_match(text))))
         }),
-        Function::new("mustRegexMatch", TWO, move |_, args| {
-            Ok(Value::Bool(matches(&strict, args)?.map_err(fail)?))
+        Function::new("mustRegexMatch", TWO, move |cx, args| {
+            let regexp = compiled(cx, &strict, args)?.map_err(fail)?;
+            Ok(Value::Bool(regexp.is_match(args.string(1)?)))
         }),
         Function::new("regexQuoteMeta", &[Type::String], |cx, args| {
             let text = quote_meta(args.string(0)?);
@@ -52,13 +52,24 @@ pub(super) fn functions() -> Vec<Function> {
         let (plain, strict) = (cache.clone(), cache.clone());
         functions.push(Function::new(name, params, move |cx, args| {
             let pattern = args.string(0)?;
-            body(cx, &*plain.get(pattern).map_err(|error| fail(error.panic_text(pattern)))?, args)
+            let regexp = compiled(cx, &plain, args)?;
+            body(cx, &*regexp.map_err(|error| fail(error.panic_text(pattern)))?, args)
         }));
         functions.push(Function::new(twin, params, move |cx, args| {
-            body(cx, &*strict.get(args.string(0)?).map_err(fail)?, args)
+            body(cx, &*compiled(cx, &strict, args)?.map_err(fail)?, args)
         }));
     }
     functions
+}
+
+/// The pattern that is the first argument.
+fn compiled(cx: &Context<'_>, cache: &Cache, args: &Args) -> Result<Result<Arc<Regexp>, SyntaxError>, Error> {
+    let pattern = args.string(0)?;
+    if let Some(known) = cache.known(pattern) {
+        return Ok(Ok(known));
+    }
+    slow(cx)?;
+    Ok(cache.compile(pattern))
 }
 
 /// A count of which negative numbers mean all.

@@ -24,7 +24,7 @@ pub(super) fn functions() -> Vec<Function> {
         Function::new("toYaml", ANY, |cx, args| lenient(through_json(cx, args.any(0)))),
         Function::new("mustToYaml", ANY, |cx, args| through_json(cx, args.any(0))),
         Function::new("toYamlPretty", ANY, |cx, args| {
-            lenient(written(cx, &tree(args.any(0), Numbering::Go)?, Layout::PRETTY))
+            lenient(written(cx, args.any(0), Numbering::Go, Layout::PRETTY))
         }),
         Function::new("fromYaml", STRING, |cx, args| Ok(as_map(parsed(cx, args)?, SHAPE))),
         Function::new("fromYamlArray", STRING, |cx, args| Ok(as_list(parsed(cx, args)?, SHAPE))),
@@ -41,11 +41,13 @@ fn lenient(result: Result<Value, Error>) -> Result<Value, Error> {
 
 /// The way of Kubernetes' YAML package, by way of JSON: floats without a fraction become integers, bytes base 64.
 fn through_json(cx: &Context<'_>, value: &Value) -> Result<Value, Error> {
-    written(cx, &tree(value, Numbering::Json)?, Layout::KUBERNETES)
+    written(cx, value, Numbering::Json, Layout::KUBERNETES)
 }
 
-fn written(cx: &Context<'_>, tree: &Tree, layout: Layout) -> Result<Value, Error> {
-    let mut text = to_string_with(tree, layout);
+fn written(cx: &Context<'_>, value: &Value, numbering: Numbering, layout: Layout) -> Result<Value, Error> {
+    let limit = cx.options().max_output;
+    let tree = Builder { numbering, left: limit, limit }.tree(value, 0)?;
+    let mut text = to_string_with(&tree, layout);
     cx.charge(text.len())?;
     // Writers end with a line break, which is not wanted in a template.
     if text.ends_with('\n') {
@@ -82,51 +84,95 @@ impl sluice_yaml::Tree for Tree {
     }
 }
 
-fn tree(value: &Value, numbering: Numbering) -> Result<Tree, Error> {
-    if !stack::has_room() {
-        return Err(Stop::Depth.into());
+/// Makes trees, and counts how long their text will be: what is nested deeply is mostly indentation.
+struct Builder {
+    numbering: Numbering,
+    left: usize,
+    limit: usize,
+}
+
+impl Builder {
+    /// Counts a text at a level, with the indentation of its lines.
+    fn charge(&mut self, text: &[u8], level: usize) -> Result<(), Error> {
+        let lines = 1 + memchr::memchr_iter(b'\n', text).count();
+        let bytes = text.len().saturating_add(lines.saturating_mul(2 * level));
+        self.left = self.left.checked_sub(bytes).ok_or(Stop::Output(self.limit))?;
+        Ok(())
     }
-    Ok(match value {
-        Value::Absent | Value::Nil => Tree::Plain("null".into()),
-        Value::Bool(yes) => Tree::Plain(if *yes { "true" } else { "false" }.into()),
-        Value::Int(n) | Value::Int64(n) => Tree::Plain(n.to_string().into()),
-        Value::Uint8(n) => Tree::Plain(n.to_string().into()),
-        Value::Uint32(n) => Tree::Plain(n.to_string().into()),
-        Value::Uint64(n) => Tree::Plain(n.to_string().into()),
-        Value::Float(x) => Tree::Plain(number(*x, numbering)?.into()),
-        Value::Complex(..) => {
-            return Err(fail("error marshaling into JSON: json: unsupported type: complex128"));
+
+    fn tree(&mut self, value: &Value, level: usize) -> Result<Tree, Error> {
+        if !stack::has_room() {
+            return Err(Stop::Depth.into());
         }
-        Value::String(text) => match std::str::from_utf8(text) {
-            Ok(text) => Tree::Text(text.to_owned()),
-            Err(_) if numbering == Numbering::Go => Tree::Plain(format!("!!binary {}", base64(text)).into()),
-            Err(_) => Tree::Text(text.to_str().into_owned()),
-        },
-        Value::Bytes(bytes) if numbering == Numbering::Json => Tree::Text(base64(bytes)),
-        Value::Bytes(bytes) => {
-            Tree::List(bytes.iter().map(|byte| Tree::Plain(byte.to_string().into())).collect())
-        }
-        // In JSON what is nil is null; Go's own package shows it empty.
-        Value::List(list) if list.is_nil() && numbering == Numbering::Json => Tree::Plain("null".into()),
-        Value::Map(map) if map.is_nil() && numbering == Numbering::Json => Tree::Plain("null".into()),
-        Value::List(list) => {
-            Tree::List(list.iter().map(|item| tree(item, numbering)).collect::<Result<_, _>>()?)
-        }
-        Value::Map(map) => {
-            let pair = |(key, value): (&crate::Str, &Value)| {
-                Ok((key.to_str().into_owned(), tree(value, numbering)?))
-            };
-            Tree::Map(map.entries().iter().map(pair).collect::<Result<_, Error>>()?)
-        }
-        Value::Object(object) => match numbering {
-            Numbering::Json => {
-                let json =
-                    object.to_json().map_err(|why| fail(format!("error marshaling into JSON: {why}")))?;
-                tree(&Value::from_json(&json, Numbers::Keep), numbering)?
+        self.charge(value.as_str().map_or(&[], |text| text), level)?;
+        let json = self.numbering == Numbering::Json;
+        Ok(match value {
+            Value::Absent | Value::Nil => Tree::Plain("null".into()),
+            Value::Bool(yes) => Tree::Plain(if *yes { "true" } else { "false" }.into()),
+            Value::Int(n) | Value::Int64(n) => Tree::Plain(n.to_string().into()),
+            Value::Uint8(n) => Tree::Plain(n.to_string().into()),
+            Value::Uint32(n) => Tree::Plain(n.to_string().into()),
+            Value::Uint64(n) => Tree::Plain(n.to_string().into()),
+            Value::Float(x) => Tree::Plain(number(*x, self.numbering)?.into()),
+            Value::Complex(..) => {
+                return Err(fail("error marshaling into JSON: json: unsupported type: complex128"));
             }
-            Numbering::Go => object_tree(value, object.as_ref())?,
-        },
-    })
+            Value::String(text) => match std::str::from_utf8(text) {
+                Ok(text) => Tree::Text(text.to_owned()),
+                Err(_) if json => Tree::Text(text.to_str().into_owned()),
+                Err(_) => Tree::Plain(format!("!!binary {}", base64(text)).into()),
+            },
+            Value::Bytes(bytes) if json => {
+                self.charge(bytes, level)?;
+                Tree::Text(base64(bytes))
+            }
+            Value::Bytes(bytes) => {
+                let number = |byte: &u8| self.tree(&Value::Uint8(*byte), level + 1);
+                Tree::List(bytes.iter().map(number).collect::<Result<_, _>>()?)
+            }
+            // In JSON what is nil is null; Go's own package shows it empty.
+            Value::List(list) if list.is_nil() && json => Tree::Plain("null".into()),
+            Value::Map(map) if map.is_nil() && json => Tree::Plain("null".into()),
+            Value::List(list) => {
+                Tree::List(list.iter().map(|item| self.tree(item, level + 1)).collect::<Result<_, _>>()?)
+            }
+            Value::Map(map) => {
+                let mut pairs = Vec::with_capacity(map.len());
+                for (key, value) in map.entries().iter() {
+                    self.charge(key, level)?;
+                    pairs.push((key.to_str().into_owned(), self.tree(value, level + 1)?));
+                }
+                Tree::Map(pairs)
+            }
+            Value::Object(object) if json => {
+                let json = object.to_json();
+                let json = json.map_err(|why| fail(format!("error marshaling into JSON: {why}")))?;
+                self.tree(&Value::from_json(&json, Numbers::Keep), level)?
+            }
+            Value::Object(object) => self.object(value, object.as_ref(), level)?,
+        })
+    }
+
+    /// Structs by their fields, in small letters; times and durations as such.
+    fn object(&mut self, value: &Value, object: &dyn crate::Object, level: usize) -> Result<Tree, Error> {
+        if let Some(time) = time_of(value) {
+            return Ok(Tree::Plain(time.rfc3339().into()));
+        }
+        if let Some(nanos) = Duration::of(value) {
+            return Ok(Tree::Plain(super::gotime::duration::format(nanos).into()));
+        }
+        let fields = object.fields();
+        if !fields.is_empty() {
+            let pair =
+                |(name, field): (&str, Value)| Ok((name.to_lowercase(), self.tree(&field, level + 1)?));
+            return Ok(Tree::Map(fields.into_iter().map(pair).collect::<Result<_, Error>>()?));
+        }
+        match (object.underlying(), object.text()) {
+            (Some(value), _) => self.tree(&value, level),
+            (None, Some(text)) => Ok(Tree::Text(text.to_str().into_owned())),
+            (None, None) => Ok(Tree::Map(Vec::new())),
+        }
+    }
 }
 
 fn number(x: f64, numbering: Numbering) -> Result<String, Error> {
@@ -144,26 +190,6 @@ fn number(x: f64, numbering: Numbering) -> Result<String, Error> {
     match numbering {
         Numbering::Json => Err(fail(format!("error marshaling into JSON: json: unsupported value: {json}"))),
         Numbering::Go => Ok(go.to_owned()),
-    }
-}
-
-/// Structs by their fields, in small letters; times and durations as such.
-fn object_tree(value: &Value, object: &dyn crate::Object) -> Result<Tree, Error> {
-    if let Some(time) = time_of(value) {
-        return Ok(Tree::Plain(time.rfc3339().into()));
-    }
-    if let Some(nanos) = Duration::of(value) {
-        return Ok(Tree::Plain(super::gotime::duration::format(nanos).into()));
-    }
-    let fields = object.fields();
-    if !fields.is_empty() {
-        let pair = |(name, field): (&str, Value)| Ok((name.to_lowercase(), tree(&field, Numbering::Go)?));
-        return Ok(Tree::Map(fields.into_iter().map(pair).collect::<Result<_, Error>>()?));
-    }
-    match (object.underlying(), object.text()) {
-        (Some(value), _) => tree(&value, Numbering::Go),
-        (None, Some(text)) => Ok(Tree::Text(text.to_str().into_owned())),
-        (None, None) => Ok(Tree::Map(Vec::new())),
     }
 }
 

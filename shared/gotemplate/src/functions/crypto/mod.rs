@@ -20,6 +20,7 @@ use super::{
     encode::from_base64,
     fail,
     random::{Generator, Source},
+    slow,
 };
 use crate::{Args, Context, Error, Field, Function, Kind, NamedType, Object, Str, Type, Value};
 
@@ -81,10 +82,9 @@ pub(super) fn functions(source: &Source) -> Vec<Function> {
     let bind = |(name, params, body): (&'static str, &'static [Type], Body)| {
         let source = source.clone();
         Function::new(name, params, move |cx: &Context<'_>, args: &Args| {
-            // These are slow: look at time and cancellation each time, and count the text that they take.
             let bytes = args.all().iter().filter_map(Value::as_str).map(|text| text.len()).sum::<usize>();
             cx.charge(bytes.saturating_mul(2))?;
-            cx.step()?;
+            slow(cx)?;
             body(&mut source.rng(cx), args)
         })
     };

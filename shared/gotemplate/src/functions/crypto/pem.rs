@@ -15,7 +15,8 @@ pub(super) fn first_block(text: &[u8]) -> Option<Block> {
     let mut lines = text.lines().map(str::trim_end);
     while let Some(line) = lines.next() {
         let Some(label) = marker(line, "BEGIN") else { continue };
-        let body: Vec<&str> = lines.clone().take_while(|line| marker(line, "END").is_none()).collect();
+        // A block ends at the next marker of any kind, so that each line is looked at once or twice.
+        let body: Vec<&str> = lines.clone().take_while(|line| !line.starts_with("-----")).collect();
         let end = lines.clone().nth(body.len()).and_then(|line| marker(line, "END"));
         if end != Some(label) {
             continue;

@@ -187,14 +187,17 @@ pub fn quote_meta(text: &[u8]) -> Vec<u8> {
 pub struct Cache(Mutex<HashMap<Vec<u8>, Arc<Regexp>>>);
 
 impl Cache {
-    /// The compiled pattern.
+    /// The pattern, if it is known.
+    #[must_use]
+    pub fn known(&self, pattern: &[u8]) -> Option<Arc<Regexp>> {
+        self.0.lock().get(pattern).cloned()
+    }
+
+    /// Compiles a pattern and remembers it.
     ///
     /// # Errors
     /// As [`Regexp::compile`]; faulty patterns are not remembered.
-    pub fn get(&self, pattern: &[u8]) -> Result<Arc<Regexp>, SyntaxError> {
-        if let Some(known) = self.0.lock().get(pattern) {
-            return Ok(known.clone());
-        }
+    pub fn compile(&self, pattern: &[u8]) -> Result<Arc<Regexp>, SyntaxError> {
         let compiled = Arc::new(Regexp::compile(pattern)?);
         let mut cache = self.0.lock();
         if cache.len() >= CACHED {
