@@ -1,14 +1,15 @@
 //! Parsing and executing a Deployment as charts write it.
 //!
 //! `go test -bench` over the same text and text/template is the peer; the text uses Go's own functions only.
-#![expect(missing_docs, reason = "criterion's macros make undocumented functions")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot render has failed")]
 
 use std::{hint::black_box, sync::Arc};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::json;
-use sluice_gotemplate::{Function, Functions, Map, Options, Parsed, Session, Set, Type, Value, value::Numbers};
+use sluice_gotemplate::{
+    Function, Functions, Map, Options, Parsed, Session, Set, Type, Value, value::Numbers,
+};
 
 const TEXT: &str = include_str!("deployment.tpl");
 
@@ -22,7 +23,8 @@ fn functions() -> Functions {
 
 fn data() -> Value {
     let ports: Vec<_> = (0..20).map(|i| json!({"name": format!("p{i}"), "port": 8000 + i})).collect();
-    let env: serde_json::Map<_, _> = (0..50).map(|i| (format!("VAR_{i}"), json!(format!("value {i}")))).collect();
+    let env: serde_json::Map<_, _> =
+        (0..50).map(|i| (format!("VAR_{i}"), json!(format!("value {i}")))).collect();
     let values = json!({
         "image": {"repository": "example.com/app", "tag": "1.2.3"}, "replicas": 3, "ports": ports, "env": env,
         "labels": {"team": "a", "tier": "web"}, "resources": {"enabled": true, "cpu": "100m", "memory": "128Mi"},

@@ -43,8 +43,7 @@ pub(crate) fn tpl(cx: &Context<'_>, text: &Str, data: &Value) -> Result<Str, Err
         Error::from(error).wrap(format!("cannot parse template {}", crate::fmt::quoted(text)))
     })?;
     session.tpl_depth.set(depth + 1);
-    let scope =
-        Scope { set: cx.scope.set, over: Some(Overlay { parsed: &parsed, below: cx.scope }) };
+    let scope = Scope { set: cx.scope.set, over: Some(Overlay { parsed: &parsed, below: cx.scope }) };
     let result = match parsed.get(name) {
         Some(template) => crate::exec::run(session, &scope, template, &data_of(data)),
         None => scope.execute(session, name, &data_of(data)),

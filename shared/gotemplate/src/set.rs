@@ -79,8 +79,7 @@ impl<'a> Scope<'a> {
         let mut scope: &Scope<'a> = self;
         // An empty definition does not hide another one, but is better than none.
         let mut empty = None;
-        loop {
-            let Some(over) = &scope.over else { break };
+        while let Some(over) = &scope.over {
             match over.parsed.get(name) {
                 Some(template) if !template.is_empty() => return Some(template),
                 Some(template) => empty = empty.or(Some(&**template)),

@@ -17,8 +17,10 @@ use sluice_gotemplate::{
 #[test]
 fn templates_print_what_they_print_in_go() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/engine");
-    let mut paths: Vec<_> =
-        fs::read_dir(dir).expect("the cases are there").map(|entry| entry.expect("an entry").path()).collect();
+    let mut paths: Vec<_> = fs::read_dir(dir)
+        .expect("the cases are there")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     paths.sort();
     let mut count = 0;
     let mut wrong = Vec::new();

@@ -66,7 +66,8 @@ fn control_structures_nest_without_any_limit() {
         let text = format!("{}x{}", open.repeat(20_000), "{{ end }}".repeat(20_000));
         assert_eq!(render(&text).expect("deep"), want, "{open}");
     }
-    let chain = format!("{{{{ if false }}}}{}{{{{ else }}}}x{{{{ end }}}}", "{{ else if false }}".repeat(20_000));
+    let chain =
+        format!("{{{{ if false }}}}{}{{{{ else }}}}x{{{{ end }}}}", "{{ else if false }}".repeat(20_000));
     assert_eq!(render(&chain).expect("a long chain"), "x");
 }
 
@@ -125,10 +126,17 @@ fn output_steps_and_time_are_bounded() {
         (r#"{{ printf "%9000d" 1 }}"#, Stop::Output(1000)),
         ("{{ range 1000000000 }}{{ end }}", Stop::Steps(100_000)),
         // 2^40 elements out of 40 lists.
-        ("{{ $x := list 1 }}{{ range 40 }}{{ $x = list $x $x }}{{ end }}{{ len (print $x) }}", Stop::Output(1000)),
+        (
+            "{{ $x := list 1 }}{{ range 40 }}{{ $x = list $x $x }}{{ end }}{{ len (print $x) }}",
+            Stop::Output(1000),
+        ),
     ] {
         let error = render_with(text, options.clone()).expect_err("too much");
-        assert_eq!(error.stopped().map(|stop| std::mem::discriminant(&stop)), Some(std::mem::discriminant(&want)), "{text}: {error}");
+        assert_eq!(
+            error.stopped().map(|stop| std::mem::discriminant(&stop)),
+            Some(std::mem::discriminant(&want)),
+            "{text}: {error}"
+        );
     }
 }
 

@@ -52,11 +52,7 @@ fn basic(value: &Value) -> Option<Basic> {
 }
 
 fn incompatible(a: &Value, b: &Value) -> Error {
-    Error::message(format!(
-        "incompatible types for comparison: {} and {}",
-        a.type_name(),
-        b.type_name()
-    ))
+    Error::message(format!("incompatible types for comparison: {} and {}", a.type_name(), b.type_name()))
 }
 
 fn eq(cx: &Context<'_>, first: &Value, rest: &[Value]) -> Result<bool, Error> {
@@ -78,7 +74,6 @@ fn eq(cx: &Context<'_>, first: &Value, rest: &[Value]) -> Result<bool, Error> {
     Ok(false)
 }
 
-#[expect(clippy::float_cmp, reason = "Go's == on floats")]
 fn basic_eq(a: &Basic, b: &Basic) -> Option<bool> {
     Some(match (a, b) {
         (Basic::Bool(a), Basic::Bool(b)) => a == b,
@@ -111,10 +106,9 @@ fn same(cx: &Context<'_>, a: &Value, b: &Value) -> Result<bool, Error> {
     if is_nil(a) || is_nil(b) {
         return Ok(is_nil(a) == is_nil(b));
     }
-    let non_comparable =
-        || -> Result<Error, Error> {
-            Ok(Error::message(format!("non-comparable type {}: {}", show(b)?, b.type_name())))
-        };
+    let non_comparable = || -> Result<Error, Error> {
+        Ok(Error::message(format!("non-comparable type {}: {}", show(b)?, b.type_name())))
+    };
     match (a, b) {
         (Value::Object(x), Value::Object(y)) if matches!(b.kind(), Kind::Struct | Kind::Ptr) => {
             if x.go_type() != y.go_type() {

@@ -50,7 +50,10 @@ fn index(args: &Args) -> Result<Value, Error> {
                     return Err(Error::message("value is nil; should be of type string"));
                 }
                 _ => {
-                    return Err(Error::message(format!("value has type {}; should be string", key.type_name())));
+                    return Err(Error::message(format!(
+                        "value has type {}; should be string",
+                        key.type_name()
+                    )));
                 }
             },
             _ => return Err(Error::message(format!("can't index item of type {}", pointee(&item)))),

@@ -16,10 +16,18 @@ pub(crate) fn functions() -> Vec<Function> {
     use Type::{Any, Reflect, String};
     let special = |function: Function, special| Function { special, ..function };
     let mut functions = vec![
-        special(Function::variadic("and", &[Reflect, Reflect], |_, args| Ok(args.any(0).clone())), Special::And),
-        special(Function::variadic("or", &[Reflect, Reflect], |_, args| Ok(args.any(0).clone())), Special::Or),
         special(
-            Function::variadic("call", &[Reflect, Reflect], |_, args| Err(not_callable("value", args.any(0)))),
+            Function::variadic("and", &[Reflect, Reflect], |_, args| Ok(args.any(0).clone())),
+            Special::And,
+        ),
+        special(
+            Function::variadic("or", &[Reflect, Reflect], |_, args| Ok(args.any(0).clone())),
+            Special::Or,
+        ),
+        special(
+            Function::variadic("call", &[Reflect, Reflect], |_, args| {
+                Err(not_callable("value", args.any(0)))
+            }),
             Special::Call,
         ),
         Function::new("not", &[Reflect], |_, args| Ok(Value::Bool(!args.any(0).truth()))),

@@ -23,7 +23,9 @@ impl<'r> Machine<'r> {
     /// The value of a pipeline; its variables are set.
     pub(super) fn pipeline(&mut self, template: &'r Template, id: Id) -> Result<Value, Error> {
         self.at = id;
-        let NodeKind::Pipe { decls, commands, .. } = &template.node(id).kind else { return Ok(Value::Absent) };
+        let NodeKind::Pipe { decls, commands, .. } = &template.node(id).kind else {
+            return Ok(Value::Absent);
+        };
         let mut value = None;
         for command in template.kids(commands) {
             value = Some(match self.command(template, *command, value)? {
@@ -201,7 +203,9 @@ impl<'r> Machine<'r> {
                 let value = match map.get(name) {
                     Some(value) => value,
                     None if self.cx.options().strict => {
-                        return Err(self.error(format!("map has no entry for key {}", crate::fmt::quoted(name))));
+                        return Err(
+                            self.error(format!("map has no entry for key {}", crate::fmt::quoted(name)))
+                        );
                     }
                     None => Value::zero(map_type.elem),
                 };
@@ -308,7 +312,9 @@ impl<'r> Machine<'r> {
             let least = want.saturating_sub(1);
             if given < least {
                 let got = args.len();
-                return Err(self.error(format!("wrong number of args for {name}: want at least {least} got {got}")));
+                return Err(
+                    self.error(format!("wrong number of args for {name}: want at least {least} got {got}"))
+                );
             }
         } else if given != want {
             return Err(self.error(format!("wrong number of args for {name}: want {want} got {given}")));

@@ -22,11 +22,25 @@ pub(super) struct Loop {
 
 /// What is still to come.
 enum Items {
-    List { list: List, next: usize, boxed: bool },
-    Bytes { bytes: Str, next: usize },
+    List {
+        list: List,
+        next: usize,
+        boxed: bool,
+    },
+    Bytes {
+        bytes: Str,
+        next: usize,
+    },
     /// The entries as they were when the loop began.
-    Entries { entries: std::vec::IntoIter<(Str, Value)>, boxed: bool },
-    Numbers { next: i64, end: i64, make: fn(i64) -> Value },
+    Entries {
+        entries: std::vec::IntoIter<(Str, Value)>,
+        boxed: bool,
+    },
+    Numbers {
+        next: i64,
+        end: i64,
+        make: fn(i64) -> Value,
+    },
 }
 
 /// Whether a loop has a first round.
@@ -82,9 +96,7 @@ impl Machine<'_> {
         let numbers = |end: i64, make| Items::Numbers { next: 0, end, make };
         let items = match &value {
             Value::Absent | Value::Nil => return Ok(Start::Empty),
-            Value::List(list) => {
-                Items::List { list: list.clone(), next: 0, boxed: list.elem() == Type::Any }
-            }
+            Value::List(list) => Items::List { list: list.clone(), next: 0, boxed: list.elem() == Type::Any },
             Value::Bytes(bytes) => Items::Bytes { bytes: bytes.clone(), next: 0 },
             Value::Map(map) => {
                 let boxed = map.map_type().elem == Type::Any;

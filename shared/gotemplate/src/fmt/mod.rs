@@ -84,7 +84,9 @@ fn plain(out: &mut Vec<u8>, value: &Value) -> bool {
         }
         Value::Int(n) | Value::Int64(n) => *n,
         // From 1e6 on there is an exponent; -0 has a sign.
-        Value::Float(x) if x.abs() < 1e6 && x.trunc() == *x && (*x != 0.0 || x.is_sign_positive()) => *x as i64,
+        Value::Float(x) if x.abs() < 1e6 && x.trunc() == *x && (*x != 0.0 || x.is_sign_positive()) => {
+            *x as i64
+        }
         _ => return false,
     };
     let mut digits = [0; 20];

@@ -57,11 +57,8 @@ fn general(x: f64, verb: u8, precision: Option<usize>) -> String {
     let text = scientific(x, significant.map(|p| p - 1));
     let Some((mantissa, exp)) = text.split_once('e') else { return text };
     let exp: i32 = exp.parse().unwrap_or(0);
-    let mantissa = if mantissa.contains('.') {
-        mantissa.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        mantissa
-    };
+    let mantissa =
+        if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
     let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
     // From this exponent on the number is written with one; 6 if the precision is whatever it takes.
     let limit = match significant {

@@ -90,7 +90,7 @@ pub(super) struct Scope {
 impl Builder {
     pub(super) fn new(role: Role, name: Arc<str>) -> Self {
         // An empty span stands for `$`, whose name is not in the source here.
-        let root = [0..0];
+        let root = || vec![Span::default()];
         Self {
             role,
             name,
@@ -100,8 +100,8 @@ impl Builder {
             action_line: 0,
             line: 0,
             parens: 0,
-            vars: root.to_vec(),
-            live: root.to_vec(),
+            vars: root(),
+            live: root(),
             slots: 1,
             nodes: Vec::new(),
             kids: Vec::new(),

@@ -47,8 +47,7 @@ pub(super) fn parse(text: &[u8], kind: Kind) -> Result<Number, String> {
     if number.float.is_none() {
         return Err(format!("illegal number syntax: {}", crate::fmt::quoted(text)));
     }
-    let hex_integer =
-        source.starts_with("0x") || source.starts_with("0X");
+    let hex_integer = source.starts_with("0x") || source.starts_with("0X");
     number.written_as_float = if hex_integer && source.len() > 2 {
         source.contains(['p', 'P'])
     } else {
@@ -241,7 +240,8 @@ fn hex_float(text: &str) -> Option<f64> {
     if unsigned.is_empty() || !unsigned.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let mut exponent: i64 = exponent.parse::<i64>().unwrap_or(if exponent.starts_with('-') { -100_000 } else { 100_000 });
+    let mut exponent: i64 =
+        exponent.parse::<i64>().unwrap_or(if exponent.starts_with('-') { -100_000 } else { 100_000 });
     exponent = exponent.clamp(-100_000, 100_000);
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     if whole.len() + fraction.len() == 0 {

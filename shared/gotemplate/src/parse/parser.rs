@@ -204,7 +204,8 @@ impl Parser<'_> {
             _ => {
                 self.back(token);
                 let pipe = self.pipeline("command")?;
-                let declares = matches!(self.tree.kind(pipe), NodeKind::Pipe { decls, .. } if !decls.is_empty());
+                let declares =
+                    matches!(self.tree.kind(pipe), NodeKind::Pipe { decls, .. } if !decls.is_empty());
                 self.tree.ops.push(if declares { Op::Eval(pipe) } else { Op::Print(pipe) });
             }
         }

@@ -122,7 +122,11 @@ impl Parser<'_> {
         }
         for (stage, command) in open.commands.iter().enumerate().skip(1) {
             if let Some(
-                NodeKind::Bool(_) | NodeKind::Dot | NodeKind::Nil | NodeKind::Number { .. } | NodeKind::String(_),
+                NodeKind::Bool(_)
+                | NodeKind::Dot
+                | NodeKind::Nil
+                | NodeKind::Number { .. }
+                | NodeKind::String(_),
             ) = self.tree.head(*command)
             {
                 return Err(self.error(format!("non executable command in pipeline stage {}", stage + 1)));
@@ -228,7 +232,8 @@ impl Parser<'_> {
             }
             Kind::Bool => NodeKind::Bool(self.word(token) == b"true"),
             Kind::CharConstant | Kind::Complex | Kind::Number => {
-                let number = number::parse(self.word(token), token.kind).map_err(|error| self.error(error))?;
+                let number =
+                    number::parse(self.word(token), token.kind).map_err(|error| self.error(error))?;
                 NodeKind::Number { index: self.tree.number(number), text: span(token) }
             }
             _ => {
