@@ -38,7 +38,7 @@ pub(crate) trait Scenario {
 }
 
 /// Runs a scenario with a kill at its first step, at its second, and so on, until it ends without.
-pub(crate) async fn at_each_step(world: &mut World<'_>, scenario: &impl Scenario) -> Result<()> {
+pub(crate) async fn at_each_step<S: Scenario>(world: &mut World<'_>, scenario: &S) -> Result<()> {
     let steps: Vec<usize> = if world.cluster.is_real() { SAMPLE.to_vec() } else { (1..MOST).collect() };
     let (mut kills, mut ended) = (0, false);
     for nth in steps {
@@ -53,13 +53,9 @@ pub(crate) async fn at_each_step(world: &mut World<'_>, scenario: &impl Scenario
         ensure!(kills > 0, "nothing was killed");
     } else {
         ensure!(ended, "the scenario has more than {MOST} steps");
-        ensure!(kills >= scenario_steps(scenario), "the scenario had only {kills} steps");
+        ensure!(kills >= S::AT_LEAST, "the scenario had only {kills} steps");
     }
     Ok(())
-}
-
-fn scenario_steps<S: Scenario>(_: &S) -> usize {
-    S::AT_LEAST
 }
 
 /// Runs a scenario with a kill at one step, and returns what the step was; nothing if the scenario has fewer steps.
