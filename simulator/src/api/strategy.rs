@@ -345,27 +345,39 @@ pub(super) fn validate(resource: &Resource, new: &Value, old: Option<&Value>) ->
     };
     match (&*resource.group, &*resource.plural) {
         ("apps", "deployments" | "replicasets" | "daemonsets" | "statefulsets") => {
-            immutable(&["spec", "selector"], &mut errors);
-            let wanted = new["spec"]["selector"]["matchLabels"].as_object();
-            let labels = &new["spec"]["template"]["metadata"]["labels"];
-            if wanted.is_some_and(|wanted| wanted.iter().any(|(key, value)| labels.get(key) != Some(value))) {
-                let why = "`selector` does not match template `labels`";
-                errors.push(FieldError::invalid("spec.template.metadata.labels", labels, why));
+            let replicas = &new["spec"]["replicas"];
+            if replicas.as_i64().is_some_and(|replicas| replicas < 0) {
+                let why = "must be greater than or equal to 0";
+                errors.push(FieldError::invalid("spec.replicas", replicas, why));
             }
-            containers(&new["spec"]["template"]["spec"], "spec.template.spec", &mut errors);
+            validate::workload(&resource.plural, new, &mut errors);
+            immutable(&["spec", "selector"], &mut errors);
         }
         ("batch", "jobs") => {
             immutable(&["spec", "template"], &mut errors);
-            containers(&new["spec"]["template"]["spec"], "spec.template.spec", &mut errors);
+            validate::pod(&new["spec"]["template"]["spec"], "spec.template.spec", &mut errors);
         }
-        ("", "pods") => containers(&new["spec"], "spec", &mut errors),
+        ("", "pods") => validate::pod(&new["spec"], "spec", &mut errors),
+        ("coordination.k8s.io", "leases") => validate::lease(new, &mut errors),
         ("", "secrets") => {
             immutable(&["type"], &mut errors);
             keys(new, &["data"], &mut errors);
+            validate::secret(new, &mut errors);
         }
-        ("", "configmaps") => keys(new, &["binaryData", "data"], &mut errors),
-        ("", "services") if old.is_some_and(|old| old["spec"]["type"] == new["spec"]["type"]) => {
-            immutable(&["spec", "clusterIP"], &mut errors);
+        ("", "configmaps") => {
+            keys(new, &["binaryData", "data"], &mut errors);
+            for key in new["data"].as_object().into_iter().flatten().map(|(key, _)| key) {
+                if new["binaryData"].get(key).is_some() {
+                    let why = "duplicate of key present in binaryData";
+                    errors.push(FieldError::invalid(format!("data[{key}]"), &json!(key), why));
+                }
+            }
+        }
+        ("", "services") => {
+            validate::service(new, &mut errors);
+            if old.is_some_and(|old| old["spec"]["type"] == new["spec"]["type"]) {
+                immutable(&["spec", "clusterIP"], &mut errors);
+            }
         }
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings")
             if old.is_some_and(|old| old["roleRef"] != new["roleRef"]) =>
@@ -376,7 +388,7 @@ pub(super) fn validate(resource: &Resource, new: &Value, old: Option<&Value>) ->
     }
     if resource.is("", "configmaps") || resource.is("", "secrets") {
         if old.is_some_and(|old| old["immutable"] == true) {
-            for field in ["data", "binaryData"] {
+            for field in ["immutable", "data", "binaryData"] {
                 if old.is_some_and(|old| old.get(field) != new.get(field)) {
                     errors.push(FieldError::forbidden(field, "field is immutable when `immutable` is set"));
                 }
@@ -393,20 +405,6 @@ pub(super) fn validate(resource: &Resource, new: &Value, old: Option<&Value>) ->
         }
     }
     errors
-}
-
-fn containers(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    let list = spec["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if list.is_empty() {
-        errors.push(FieldError::required(format!("{path}.containers"), ""));
-    }
-    for (index, container) in list.iter().enumerate() {
-        for field in ["name", "image"] {
-            if container[field].as_str().unwrap_or_default().is_empty() {
-                errors.push(FieldError::required(format!("{path}.containers[{index}].{field}"), ""));
-            }
-        }
-    }
 }
 
 /// Keys become file names, so not every text is one.
@@ -488,11 +486,13 @@ pub(super) fn name_rule(resource: &Resource) -> fn(&str) -> Vec<String> {
     match (&*resource.group, &*resource.plural) {
         ("rbac.authorization.k8s.io", _) => |name| match name {
             "." | ".." => vec![format!("may not be '{name}'")],
-            name if name.contains(['/', '%']) => vec!["may not contain '/' or '%'".to_owned()],
-            _ => Vec::new(),
+            name => ["/", "%"]
+                .into_iter()
+                .filter(|part| name.contains(part))
+                .map(|part| format!("may not contain '{part}'"))
+                .collect(),
         },
-        ("", "namespaces") => validate::label,
-        ("", "services") => validate::label_1035,
+        ("", "namespaces" | "services") => validate::label,
         _ => validate::subdomain,
     }
 }
