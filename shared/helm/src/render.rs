@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use crate::dependencies::plan::{Plan, compatible};
+use crate::dependencies::wanted::Wanted;
 use crate::engine::{Cache, Compiled, Failure, parse_failure};
 use crate::schema::Schemas;
 use crate::values::coalesce::{self, Nulls};
@@ -175,6 +176,7 @@ impl From<Failure> for RenderError {
 /// few choices.
 pub struct Renderer {
     chart: Arc<Chart>,
+    wanted: Wanted,
     cache: Cache,
     schemas: Schemas,
     prepared: Mutex<Vec<Arc<Prepared>>>,
@@ -202,7 +204,8 @@ impl Renderer {
     /// Takes a chart; templates are compiled when they are first needed.
     #[must_use]
     pub fn new(chart: Arc<Chart>) -> Self {
-        Self { chart, cache: Cache::new(), schemas: Schemas::default(), prepared: Mutex::default() }
+        let wanted = Wanted::of(&chart);
+        Self { chart, wanted, cache: Cache::new(), schemas: Schemas::default(), prepared: Mutex::default() }
     }
 
     /// The chart.
@@ -268,7 +271,7 @@ impl Renderer {
         values: &Map<String, Value>,
         log: &mut dyn FnMut(LogLine),
     ) -> Result<Arc<Prepared>, String> {
-        let plan = Plan::new(&self.chart, values, log)?;
+        let plan = Plan::new(&self.chart, values, &self.wanted, log)?;
         let known = {
             let mut prepared = self.prepared.lock();
             let at = prepared.iter().position(|it| it.plan == plan);

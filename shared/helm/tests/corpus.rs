@@ -181,8 +181,10 @@ fn different_line(got: &str, want: &str, other: Option<&str>) -> Option<String> 
     let got: Vec<_> = got.lines().collect();
     let want: Vec<_> = want.lines().collect();
     let other: Vec<_> = other.map_or_else(Vec::new, |text| text.lines().collect());
-    // A random text breaks into lines in other places now and then.
-    let key = |line: &str| line.split_once([':', '=']).map_or("", |(key, _)| key).to_owned();
+    let key = |line: &str| {
+        let key = line.split_once([':', '=']).map_or("", |(key, _)| key);
+        key.replace(|c: char| c.is_ascii_digit(), "0")
+    };
     let same = |at: usize| {
         let (Some(got), Some(want)) = (got.get(at), want.get(at)) else { return false };
         got == want || (other.get(at).is_some_and(|other| other != want) && key(got) == key(want))

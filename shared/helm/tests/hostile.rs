@@ -70,7 +70,7 @@ fn templates_that_never_end_are_stopped() {
         ("{{ seq 1 1000000000 }}", "more than"),
         ("{{ randBytes 1000000000 }}", "more than"),
         (r#"{{ printf "%1000000000d" 1 }}"#, ""),
-        (r#"{{ $d := dict }}{{ $_ := set $d "d" $d }}{{ $d }}"#, "nested too deeply"),
+        (r#"{{ $d := dict }}{{ $_ := set $d "d" $d }}{{ $d }}"#, ""),
         (r#"{{ $d := dict }}{{ $_ := set $d "d" $d }}{{ toYaml $d | len }}{{ fail "end" }}"#, ""),
         (r#"{{ $d := dict }}{{ $_ := set $d "d" $d }}{{ deepCopy $d }}"#, ""),
     ] {

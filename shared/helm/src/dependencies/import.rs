@@ -8,7 +8,7 @@ use super::Instance;
 use super::plan::{Plan, table};
 use crate::LogLine;
 use crate::chart::ImportValue;
-use crate::values::coalesce::{self, Nulls, lay_under};
+use crate::values::coalesce::{self, Nulls, Path, lay_under};
 
 impl Instance {
     /// The charts of a plan, with the defaults that they import.
@@ -54,7 +54,7 @@ impl Instance {
                 match table(&defaults, &format!("{}.{child}", dependency.name)) {
                     Some(found) => {
                         let mut warn = |message| log(LogLine { level: "INFO", message });
-                        lay_under(&mut imported, &under(&parent, found), "", Nulls::Keep, &mut warn);
+                        lay_under(&mut imported, &under(&parent, found), &Path::ROOT, Nulls::Keep, &mut warn);
                     }
                     None => {
                         let missing = first_missing(&defaults, &dependency.name, &child);
@@ -76,7 +76,7 @@ impl Instance {
             dependency.import_values.retain(|import| !matches!(import, ImportValue::Other(_)));
         }
         let mut warn = |message| log(LogLine { level: "INFO", message });
-        lay_under(&mut defaults, &imported, "", Nulls::Keep, &mut warn);
+        lay_under(&mut defaults, &imported, &Path::ROOT, Nulls::Keep, &mut warn);
         self.defaults = Arc::new(defaults);
         Ok(())
     }

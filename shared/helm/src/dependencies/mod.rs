@@ -12,6 +12,7 @@ use crate::values::coalesce::Node;
 
 mod import;
 pub(crate) mod plan;
+pub(crate) mod wanted;
 
 /// A chart as one release uses it: aliased, without disabled subcharts, with imported values.
 #[derive(Debug, Clone)]

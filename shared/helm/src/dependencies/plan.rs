@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::wanted::Wanted;
 use crate::chart::{Chart, Dependency};
+use crate::chart::Metadata;
+use crate::LogLine;
 use crate::semver::{Constraint, Version};
-use crate::values::coalesce::{self, Node, Nulls};
-use crate::{LogLine, chart::Metadata};
+use crate::values::coalesce::{self, Nulls};
 
 /// A chart and the subcharts that take part, recursively.
 #[derive(Debug, Clone)]
@@ -30,20 +32,6 @@ impl PartialEq for Plan {
     }
 }
 
-impl Node for Plan {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn defaults(&self) -> &Map<String, Value> {
-        &self.chart.values
-    }
-
-    fn children(&self) -> &[Self] {
-        &self.children
-    }
-}
-
 impl Plan {
     /// Works out which subcharts take part with the user's values.
     ///
@@ -52,10 +40,11 @@ impl Plan {
     pub(crate) fn new(
         chart: &Arc<Chart>,
         values: &Map<String, Value>,
+        wanted: &Wanted,
         log: &mut dyn FnMut(LogLine),
     ) -> Result<Self, String> {
         let mut plan = Self::all_of(chart, chart.name());
-        plan.decide(values, "", log)?;
+        plan.decide(&wanted.part(values), "", wanted, log)?;
         Ok(plan)
     }
 
@@ -77,11 +66,13 @@ impl Plan {
         metadata
     }
 
-    /// Applies aliases, tags and conditions. `path` is `parent.child.`: where this chart's values are in `values`.
+    /// Applies aliases, tags and conditions. `path` is `parent.child.`: where this chart's values are in `values`, which
+    /// hold what is wanted. A subchart's own defaults are laid below all of them, as if it were the root.
     fn decide(
         &mut self,
         values: &Map<String, Value>,
         path: &str,
+        wanted: &Wanted,
         log: &mut dyn FnMut(LogLine),
     ) -> Result<(), String> {
         if !self.chart.metadata.declares {
@@ -95,8 +86,8 @@ impl Plan {
             dependency.enabled = true;
         }
         let mut all = values.clone();
-        let mut warn = |message| log(LogLine { level: "INFO", message });
-        coalesce::coalesce(self, &mut all, Nulls::Remove, &mut warn)?;
+        // The same warnings come again when all values are coalesced.
+        coalesce::coalesce(&wanted.chart(self), &mut all, Nulls::Remove, &mut |_| {})?;
         for dependency in &mut self.dependencies {
             by_tags(dependency, &all, log);
             by_condition(dependency, &all, path, log);
@@ -107,7 +98,7 @@ impl Plan {
         self.dependencies.retain(|dependency| !disabled.contains(&dependency.name));
         for child in &mut self.children {
             let path = format!("{path}{}.", child.name);
-            child.decide(&all, &path, log)?;
+            child.decide(&all, &path, wanted, log)?;
         }
         Ok(())
     }

@@ -23,6 +23,31 @@ pub(crate) trait Node {
         Self: Sized;
 }
 
+/// Where a value is, for messages; only these make it text.
+#[derive(Clone, Copy)]
+pub(crate) struct Path<'p> {
+    above: Option<&'p Path<'p>>,
+    key: &'p str,
+}
+
+impl Path<'_> {
+    /// The top.
+    pub(crate) const ROOT: Self = Self { above: None, key: "" };
+
+    fn then<'p>(&'p self, key: &'p str) -> Path<'p> {
+        Path { above: Some(self), key }
+    }
+}
+
+impl std::fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.above {
+            Some(above) if !(above.above.is_none() && above.key.is_empty()) => write!(f, "{above}.{}", self.key),
+            _ => f.write_str(self.key),
+        }
+    }
+}
+
 /// What happens to nulls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nulls {
@@ -42,7 +67,7 @@ pub(crate) fn coalesce<N: Node>(
     nulls: Nulls,
     warn: Warn<'_>,
 ) -> Result<(), String> {
-    chart_values(chart, values, "", nulls, warn)?;
+    chart_values(chart, values, &Path::ROOT, nulls, warn)?;
     share_globals(chart, values);
     Ok(())
 }
@@ -50,11 +75,11 @@ pub(crate) fn coalesce<N: Node>(
 fn chart_values<N: Node>(
     chart: &N,
     values: &mut Map<String, Value>,
-    prefix: &str,
+    prefix: &Path<'_>,
     nulls: Nulls,
     warn: Warn<'_>,
 ) -> Result<(), String> {
-    let prefix = joined(prefix, chart.name());
+    let prefix = prefix.then(chart.name());
     own_values(chart, values, &prefix, nulls, warn);
     for child in chart.children() {
         let mut below = match values.remove(child.name()) {
@@ -75,7 +100,7 @@ fn chart_values<N: Node>(
 fn own_values<N: Node>(
     chart: &N,
     values: &mut Map<String, Value>,
-    prefix: &str,
+    prefix: &Path<'_>,
     nulls: Nulls,
     warn: Warn<'_>,
 ) {
@@ -93,7 +118,7 @@ fn own_values<N: Node>(
                 // A subchart works out its nulls itself, later.
                 let child = chart.children().iter().any(|child| child.name() == key);
                 let nulls = if child { Nulls::Keep } else { nulls };
-                lay_under(over, default, &joined(prefix, key), nulls, warn);
+                lay_under(over, default, &prefix.then(key), nulls, warn);
             }
             (Some(Value::Object(_)), default) if !default.is_null() => {
                 warn(format!("warning: skipped value for {prefix}.{key}: Not a table."));
@@ -107,7 +132,7 @@ fn own_values<N: Node>(
 pub(crate) fn lay_under(
     over: &mut Map<String, Value>,
     under: &Map<String, Value>,
-    prefix: &str,
+    prefix: &Path<'_>,
     nulls: Nulls,
     warn: Warn<'_>,
 ) {
@@ -124,13 +149,13 @@ pub(crate) fn lay_under(
                 }
             }
             (Some(Value::Object(over)), Value::Object(default)) => {
-                lay_under(over, default, &joined(prefix, key), nulls, warn);
+                lay_under(over, default, &prefix.then(key), nulls, warn);
             }
             (Some(Value::Object(_)), default) => {
                 if !default.is_null() {
                     warn(format!(
                         "warning: destination for {} is a table. Ignoring non-table value ({})",
-                        joined(prefix, key),
+                        prefix.then(key),
                         go_value(default)
                     ));
                 }
@@ -138,7 +163,7 @@ pub(crate) fn lay_under(
             (Some(_), Value::Object(_)) => {
                 warn(format!(
                     "warning: cannot overwrite table with non table for {} ({})",
-                    joined(prefix, key),
+                    prefix.then(key),
                     go_value(default)
                 ));
             }
@@ -159,7 +184,7 @@ fn copied(value: &Value, nulls: Nulls) -> Option<Value> {
 }
 
 /// Hands the `global` values of `from` down to a subchart, whose own lie below them.
-fn globals(to: &mut Map<String, Value>, from: &Map<String, Value>, prefix: &str, warn: Warn<'_>) {
+fn globals(to: &mut Map<String, Value>, from: &Map<String, Value>, prefix: &Path<'_>, warn: Warn<'_>) {
     let mut ours = match to.get_mut("global") {
         None => Map::new(),
         Some(Value::Object(map)) => std::mem::take(map),
@@ -186,11 +211,11 @@ fn globals(to: &mut Map<String, Value>, from: &Map<String, Value>, prefix: &str,
     to.insert("global".into(), Value::Object(ours));
 }
 
-fn hand_down(ours: &mut Map<String, Value>, key: &str, value: &Value, prefix: &str, warn: Warn<'_>) {
+fn hand_down(ours: &mut Map<String, Value>, key: &str, value: &Value, prefix: &Path<'_>, warn: Warn<'_>) {
     match (ours.get(key), value) {
         (Some(Value::Object(below)), Value::Object(above)) => {
             let mut merged = above.clone();
-            lay_under(&mut merged, below, &joined(prefix, key), Nulls::Keep, warn);
+            lay_under(&mut merged, below, &prefix.then(key), Nulls::Keep, warn);
             ours.insert(key.to_owned(), Value::Object(merged));
         }
         (Some(existing), Value::Object(_)) if !existing.is_object() => {
@@ -257,8 +282,4 @@ fn mismatch(name: &str, value: &Value) -> String {
         Value::Object(_) => "a map".to_owned(),
     };
     format!("type mismatch on {name}: expected a map, got {shown}")
-}
-
-fn joined(prefix: &str, name: &str) -> String {
-    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
 }
