@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use sluice_yaml::{Layout, Reader, Schema, Shape, to_string_with};
+use sluice_yaml::{Layout, Limits, Lines, Reader, Schema, Shape, to_string_with};
 
 use super::{
     dates::time_of,
@@ -203,7 +203,10 @@ fn parsed(cx: &Context<'_>, args: &Args) -> Result<Parsed, Error> {
         value: Value::Nil,
         error: Some(format!("error converting YAML to JSON: {why}")),
     };
-    let node = match Reader::yaml11().last_wins().first(text) {
+    // As values files are read: Go stops at 10,000 levels, which nobody comes near.
+    let limits = Limits { depth: 500, ..Limits::default() };
+    let reader = Reader { lines: Lines::Problem, limits, ..Reader::yaml11().last_wins() };
+    let node = match reader.first(text) {
         Ok(Some(node)) => node,
         Ok(None) => return Ok(Parsed { value: Value::Nil, error: None }),
         Err(error) => return Ok(failed(error.to_string())),
