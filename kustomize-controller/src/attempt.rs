@@ -25,8 +25,9 @@ use tracing::{error, info};
 
 /// A step, or a wait for a source or a dependency, that lasts longer than this is shown in the status.
 const SHOW_AFTER: Duration = Duration::from_secs(1);
-/// So long until a later step is shown: that the pass is at work is known by then.
-const SHOW_NEXT_AFTER: Duration = Duration::from_secs(3);
+/// So long until a step is shown after another one was, when it is known already that the pass is at work, and until
+/// health checks are, when all objects are applied.
+const SHOW_LATER_AFTER: Duration = Duration::from_secs(3);
 /// No health check gets less time than this.
 const MIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Prefix of the keys of event metadata.
@@ -157,7 +158,8 @@ impl<'a> Attempt<'a> {
     /// Runs a part of the step, and shows the step in the status if that takes long.
     pub(crate) async fn during<T>(&mut self, part: impl Future<Output = T>) -> Result<T, Stop> {
         let mut part = std::pin::pin!(part);
-        let at = if self.shown { Instant::now() + SHOW_NEXT_AFTER } else { self.begun + SHOW_AFTER };
+        let later = self.shown || self.checking_health;
+        let at = if later { Instant::now() + SHOW_LATER_AFTER } else { self.begun + SHOW_AFTER };
         tokio::select! {
             biased;
             output = &mut part => return Ok(output),

@@ -61,6 +61,12 @@ pub trait SourceKind: Send + Sync + 'static {
     /// on `tokio::task::spawn_blocking`. May be dropped at any await when the process ends.
     fn produce(&self, work: &mut Work<Self::Object>) -> impl Future<Output = Result<Produced, Stop>> + Send;
 
+    /// Whether there is nothing to reconcile about this object: it has no finalizer, no status and no artifact.
+    fn is_static(&self, object: &Self::Object) -> bool {
+        let _ = object;
+        false
+    }
+
     /// Forgets what is kept outside the store of an object that is being deleted or is gone (a mirror, a token).
     fn forget(&self, namespace: &str, name: &str) {
         let _ = (namespace, name);

@@ -1,7 +1,7 @@
-//! Turns Git repositories and OCI artifacts into verified artifacts.
+//! Turns Git repositories, OCI artifacts and the indexes of Helm repositories into verified artifacts.
 //!
 //! The steps that all kinds share are in [`machine`]; a kind is one implementation of [`kind::SourceKind`] in a file
-//! of its own ([`git`], [`oci`], [`unbuilt`]). [`run`] starts a controller per kind and the file server.
+//! of its own ([`git`], [`oci`], [`helm`], [`unbuilt`]). [`run`] starts a controller per kind and the file server.
 //!
 //! Invariants: only the machinery writes a status; whatever fails, the artifact stored before stays and is served;
 //! everything that an object refers to is in its own namespace.
@@ -11,6 +11,7 @@ pub mod context;
 #[cfg(test)]
 mod fake;
 pub mod git;
+pub mod helm;
 pub mod kind;
 pub mod machine;
 pub mod object;
@@ -20,6 +21,7 @@ mod summary;
 mod suspects;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod transport;
 pub mod unbuilt;
 pub mod work;
 
@@ -33,7 +35,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use kube::Client;
 use sha2::{Digest, Sha256};
-use sluice_api::source::{Bucket, HelmChart, HelmRepository};
+use sluice_api::source::{Bucket, HelmChart};
 use sluice_artifact::{Advertised, Store, StoreOptions, serve};
 use sluice_runtime::hosts::HostLimits;
 use sluice_runtime::process::{self, Process, Tasks};
@@ -88,6 +90,7 @@ pub async fn run(config: Config, client: Client, shutdown: Shutdown) -> anyhow::
     let git =
         git::Git::new(&std::env::temp_dir(), cx.store.root()).context("no directory for Git mirrors")?;
     let oci = oci::Oci::new()?;
+    let repositories = helm::repository::Repositories::new(config.helm_index_max_size)?;
     process
         .run(move |tasks| {
             if let Err(error) = clear(&cx.work_root) {
@@ -98,7 +101,7 @@ pub async fn run(config: Config, client: Client, shutdown: Shutdown) -> anyhow::
             tasks.spawn("file server", files);
             start.kind(tasks, oci);
             start.kind(tasks, git);
-            start.kind(tasks, Unbuilt::<HelmRepository>::new());
+            start.kind(tasks, repositories);
             start.kind(tasks, Unbuilt::<HelmChart>::new());
             start.kind(tasks, Unbuilt::<Bucket>::new());
         })

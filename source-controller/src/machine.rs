@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sluice_api::Reconcilable;
+use sluice_api::{ArtifactSource, Reconcilable};
 use sluice_runtime::conditions::{self, RECONCILING, STALLED, State};
 use sluice_runtime::controller::Store as Objects;
 use sluice_runtime::events::{Event, Severity};
@@ -46,6 +46,9 @@ impl<K: SourceKind> Machine<K> {
         let mut work = Work::new(self.cx.clone(), self.objects.clone(), pass);
         if requests::is_deleted(object) {
             return self.delete(&work).await;
+        }
+        if self.kind.is_static(object) {
+            return self.close_static(&work).await;
         }
         if !finalizer::has(object, requests::FINALIZER) {
             let api = work.api();
@@ -131,6 +134,29 @@ impl<K: SourceKind> Machine<K> {
                 Outcome::Done
             }
             Err(error) => Outcome::failed(format!("failed to remove finalizer: {error}")),
+        }
+    }
+
+    /// Takes away what an object has left of the time before it was static.
+    async fn close_static(&self, work: &Work<K::Object>) -> Outcome {
+        if work.found.suspended() {
+            return Outcome::Done;
+        }
+        if !work.found.conditions().is_empty() || work.found.artifact().is_some() {
+            let patch = kube::api::Patch::Merge(serde_json::json!({"status": null}));
+            return match work.api::<K::Object>().patch_status(&work.name(), &Default::default(), &patch).await
+            {
+                Ok(answer) => {
+                    self.objects.observe(answer);
+                    Outcome::After(std::time::Duration::ZERO)
+                }
+                Err(kube::Error::Api(status)) if status.code == 404 => Outcome::Done,
+                Err(error) => Outcome::failed(format!("failed to reset the status: {error}")),
+            };
+        }
+        match finalizer::has(&work.found, requests::FINALIZER) {
+            true => self.delete(work).await,
+            false => Outcome::Done,
         }
     }
 

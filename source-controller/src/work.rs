@@ -51,7 +51,7 @@ pub struct Work<O> {
 }
 
 /// Until a pass shows that it is at work: most are done sooner, and then save a write.
-const SHOW_AFTER: Duration = Duration::from_millis(300);
+const SHOW_AFTER: Duration = Duration::from_secs(1);
 
 /// How to store the files of a directory; see [`Work::store_directory`].
 #[derive(Debug, Clone)]

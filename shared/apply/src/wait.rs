@@ -162,13 +162,14 @@ impl Applier {
                     });
                 }
                 () = tokio::time::sleep_until(next_poll) => {
-                    // Watched objects are polled at the full interval only: their children are not watched.
+                    // Watched objects are polled at the full interval only: there may be more to them than a watch tells.
                     let slow = poll >= options.interval;
                     due = (0..targets.len())
                         .filter(|&i| {
                             let ready = healths[i].as_ref().is_some_and(|h| h.status.kind == Kind::Current);
                             let watched = inner.is_watched(&targets[i].id);
-                            if watched { slow && !ready } else { slow || !ready }
+                            let told = !has_children(&targets[i].id) && self.told(&targets[i], options).is_some();
+                            if watched { slow && !ready && !told } else { slow || !ready }
                         })
                         .collect();
                     poll = (poll * 2).min(options.interval);
@@ -239,10 +240,7 @@ impl Applier {
         }
         let mut status = status::compute(&object, jiff::Timestamp::now());
         let mut error = status.error.take();
-        if status.kind == Kind::InProgress
-            && id.group == "apps"
-            && matches!(&*id.kind, "StatefulSet" | "ReplicaSet")
-        {
+        if status.kind == Kind::InProgress && has_children(id) {
             match self.failed_pod(&object).await {
                 Ok(Some(message)) => status = Status::new(Kind::Failed, message),
                 Ok(None) => {}
@@ -278,6 +276,11 @@ impl Applier {
         }
         Ok(None)
     }
+}
+
+/// Whether the pods of an object, which are not watched, have a say in its readiness.
+fn has_children(id: &ObjectId) -> bool {
+    id.group == "apps" && matches!(&*id.kind, "StatefulSet" | "ReplicaSet")
 }
 
 impl Health {

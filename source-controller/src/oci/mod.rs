@@ -11,7 +11,6 @@ mod session;
 mod tests;
 #[cfg(test)]
 mod tls_tests;
-mod transport;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -28,13 +27,13 @@ use sluice_runtime::conditions::State;
 use crate::kind::{ARTIFACT_OUTDATED, FETCH_FAILED, Failure, Produced, SOURCE_VERIFIED, SourceKind, Stop};
 use crate::secrets::{self, Proxy, Tls};
 use crate::suspects::Suspects;
+use crate::transport::{ClientId, TransportOptions, Transports};
 use crate::work::{Archive, Work};
 use address::{Repository, valid_tag};
 use credentials::{Credential, Keyring};
 use registry::{Manifest, Registry, RegistryError};
 use select::Wanted;
 use session::{Scheme, Session};
-use transport::{ClientId, TransportOptions, Transports};
 
 /// Sessions that are kept.
 const MAX_SESSIONS: usize = 1024;
