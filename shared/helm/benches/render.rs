@@ -79,13 +79,11 @@ fn bench(c: &mut Criterion) {
         Some(path) => Chart::load(path, &options).expect("a chart"),
         None => Chart::from_files(made.clone(), &options).expect("a chart"),
     };
-    let values: Map<String, Value> = std::env::var_os("SLUICE_VALUES").map_or_else(Map::new, |path| {
-        read_documents(&std::fs::read(path).expect("a file")).expect("values")
-    });
+    let values: Map<String, Value> = std::env::var_os("SLUICE_VALUES")
+        .map_or_else(Map::new, |path| read_documents(&std::fs::read(path).expect("a file")).expect("values"));
     let release = Release { name: "r".into(), namespace: "n".into(), revision: 1, is_upgrade: false };
     let render_options = RenderOptions::default();
-    let render =
-        |renderer: &Renderer| renderer.render(&release, &values, &render_options).expect("rendered");
+    let render = |renderer: &Renderer| renderer.render(&release, &values, &render_options).expect("rendered");
     c.bench_function("load", |b| b.iter(|| black_box(load())));
     let chart = Arc::new(load());
     c.bench_function("first render", |b| b.iter(|| black_box(render(&Renderer::new(Arc::clone(&chart))))));

@@ -87,7 +87,11 @@ impl KubeVersion {
             return Err(format!("illegal version string {}", quoted(text)));
         };
         if major.len() > 1 && major.starts_with('0') {
-            return Err(format!("illegal zero-prefixed version component {} in {}", quoted(major), quoted(text)));
+            return Err(format!(
+                "illegal zero-prefixed version component {} in {}",
+                quoted(major),
+                quoted(text)
+            ));
         }
         let mut parsed = Vec::with_capacity(components.len());
         for component in &components {

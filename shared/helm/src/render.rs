@@ -74,7 +74,10 @@ pub struct RenderOptions {
 
 impl fmt::Debug for RenderOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RenderOptions").field("lint", &self.lint).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("RenderOptions")
+            .field("lint", &self.lint)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 

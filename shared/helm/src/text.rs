@@ -59,7 +59,8 @@ pub(crate) fn go_value(value: &Value) -> String {
         Value::Object(map) => {
             let mut pairs: Vec<_> = map.iter().collect();
             pairs.sort_by_key(|(key, _)| key.as_bytes());
-            let pairs: Vec<_> = pairs.iter().map(|(key, value)| format!("{key}:{}", go_value(value))).collect();
+            let pairs: Vec<_> =
+                pairs.iter().map(|(key, value)| format!("{key}:{}", go_value(value))).collect();
             format!("map[{}]", pairs.join(" "))
         }
     }

@@ -120,9 +120,7 @@ impl Run<'_> {
             text
         });
         match text.strip_prefix("Error: ") {
-            Some(error) => {
-                Err(error.strip_prefix("INSTALLATION FAILED: ").unwrap_or(error).to_owned())
-            }
+            Some(error) => Err(error.strip_prefix("INSTALLATION FAILED: ").unwrap_or(error).to_owned()),
             None => Ok(text),
         }
     }
@@ -143,7 +141,9 @@ impl Run<'_> {
             return error.trim_end().replace("Error: INSTALLATION FAILED: ", "Error: ");
         }
         match self.variant {
-            Variant::Notes => stdout.split_once("\nNOTES:\n").map_or("", |(_, notes)| notes).trim().to_owned(),
+            Variant::Notes => {
+                stdout.split_once("\nNOTES:\n").map_or("", |(_, notes)| notes).trim().to_owned()
+            }
             _ => stdout,
         }
     }
@@ -211,13 +211,12 @@ fn sorted(dir: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn real_charts_render_as_helm_renders_them() {
-    let charts = std::env::var_os("SLUICE_CHARTS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/charts"),
-        PathBuf::from,
-    );
+    let charts = std::env::var_os("SLUICE_CHARTS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/charts"), PathBuf::from);
     let version = Command::new("helm").args(["version", "--short"]).output();
     let helm = version.is_ok_and(|output| output.stdout.starts_with(b"v4."));
-    let charts: Vec<_> = sorted(&charts).into_iter().filter(|path| path.join("Chart.yaml").exists()).collect();
+    let charts: Vec<_> =
+        sorted(&charts).into_iter().filter(|path| path.join("Chart.yaml").exists()).collect();
     if !helm || charts.is_empty() {
         eprintln!("no charts or no helm 4: nothing compared");
         return;

@@ -34,8 +34,9 @@ fn render_within(template: &str, limits: Limits) -> Result<String, String> {
 
 fn render(chart: Chart, values: &Map<String, Value>, options: &RenderOptions) -> Result<String, String> {
     let release = Release { name: "r".into(), namespace: "n".into(), revision: 1, is_upgrade: false };
-    let rendered =
-        Renderer::new(Arc::new(chart)).render(&release, values, options).map_err(|error| error.to_string())?;
+    let rendered = Renderer::new(Arc::new(chart))
+        .render(&release, values, options)
+        .map_err(|error| error.to_string())?;
     Ok(rendered.files.into_iter().map(|file| file.text).collect())
 }
 
@@ -86,11 +87,10 @@ fn templates_that_never_end_are_stopped() {
 
 #[test]
 fn renders_can_be_canceled() {
-    let options = RenderOptions {
-        canceled: Some(Arc::new(AtomicBool::new(true))),
-        ..RenderOptions::default()
-    };
-    let chart = chart(&[("templates/x.yaml", "{{ range until 9999 }}{{ range until 9999 }}{{ end }}{{ end }}")]);
+    let options =
+        RenderOptions { canceled: Some(Arc::new(AtomicBool::new(true))), ..RenderOptions::default() };
+    let chart =
+        chart(&[("templates/x.yaml", "{{ range until 9999 }}{{ range until 9999 }}{{ end }}{{ end }}")]);
     let error = render(chart.expect("a chart"), &Map::new(), &options).expect_err("canceled");
     assert!(error.contains("canceled"), "{error}");
 }

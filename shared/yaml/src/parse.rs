@@ -67,13 +67,23 @@ impl Reader {
     /// Reads as kustomize reads manifests; duplicate keys are errors.
     #[must_use]
     pub fn manifest() -> Self {
-        Self { schema: Schema::Manifest, duplicates: Duplicates::Refuse, lines: Lines::Context, limits: Limits::default() }
+        Self {
+            schema: Schema::Manifest,
+            duplicates: Duplicates::Refuse,
+            lines: Lines::Context,
+            limits: Limits::default(),
+        }
     }
 
     /// Reads as Kubernetes clients do; duplicate keys are errors.
     #[must_use]
     pub fn yaml11() -> Self {
-        Self { schema: Schema::Yaml11, duplicates: Duplicates::Refuse, lines: Lines::Context, limits: Limits::default() }
+        Self {
+            schema: Schema::Yaml11,
+            duplicates: Duplicates::Refuse,
+            lines: Lines::Context,
+            limits: Limits::default(),
+        }
     }
 
     /// Lets the last of several equal keys win.

@@ -36,7 +36,8 @@ impl Decoder {
         self.structs.push(go_type);
         for (key, value) in in_order(map) {
             let exact = names.iter().find(|name| **name == key);
-            let Some(name) = exact.or_else(|| names.iter().find(|name| name.eq_ignore_ascii_case(key))) else {
+            let Some(name) = exact.or_else(|| names.iter().find(|name| name.eq_ignore_ascii_case(key)))
+            else {
                 continue;
             };
             self.fields.push(name);

@@ -19,7 +19,11 @@ pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Chart, LoadError
     let top = std::path::absolute(dir).map_err(|error| LoadError::new(error.to_string()))?;
     let real_top = top.canonicalize().map_err(|error| undetected(&top, &error))?;
     let mut walk = Walk {
-        allowed: options.links_within.as_deref().map_or_else(|| Ok(real_top.clone()), Path::canonicalize).ok(),
+        allowed: options
+            .links_within
+            .as_deref()
+            .map_or_else(|| Ok(real_top.clone()), Path::canonicalize)
+            .ok(),
         follow_anywhere: options.links_anywhere,
         rules: Ignore::default(),
         budget: Budget::new(options.max_bytes, options.max_files),
@@ -128,8 +132,9 @@ impl Walk {
         if info.len() > self.budget.bytes {
             return Err(too_large());
         }
-        let data = read(path, self.budget.bytes)
-            .map_err(|error| LoadError::new(format!("error reading {name}: {}", go_error("open", path, &error))))?;
+        let data = read(path, self.budget.bytes).map_err(|error| {
+            LoadError::new(format!("error reading {name}: {}", go_error("open", path, &error)))
+        })?;
         if !self.budget.take(data.len() as u64) {
             return Err(too_large());
         }
@@ -169,8 +174,12 @@ fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 
 fn undetected(top: &Path, error: &io::Error) -> LoadError {
     let path = top.join("Chart.yaml");
-    LoadError::new(format!("unable to detect chart at {}: {}", path.display(), go_error("open", &path, error)))
-        .with_hint("a chart is a folder with a Chart.yaml, or a .tgz of one")
+    LoadError::new(format!(
+        "unable to detect chart at {}: {}",
+        path.display(),
+        go_error("open", &path, error)
+    ))
+    .with_hint("a chart is a folder with a Chart.yaml, or a .tgz of one")
 }
 
 /// A failed file operation in Go's words.

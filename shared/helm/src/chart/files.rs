@@ -101,9 +101,12 @@ impl Loading {
     fn take(&mut self, file: &ChartFile) -> Result<(), LoadError> {
         match file.name.as_str() {
             "Chart.yaml" => {}
-            "Chart.lock" => self.lock = Some(Lock::read(&file.data).map_err(|error| cannot_load(file, &error))?),
+            "Chart.lock" => {
+                self.lock = Some(Lock::read(&file.data).map_err(|error| cannot_load(file, &error))?)
+            }
             "values.yaml" => {
-                self.values = values::read_documents(&file.data).map_err(|error| cannot_load(file, &error))?;
+                self.values =
+                    values::read_documents(&file.data).map_err(|error| cannot_load(file, &error))?;
             }
             "values.schema.json" => self.schema = Some(file.data.clone()),
             "requirements.yaml" => {
@@ -159,7 +162,8 @@ fn subchart(
     parent: &str,
     budget: &mut Budget,
 ) -> Result<Chart, LoadError> {
-    let frame = |error: LoadError| LoadError::new(format!("error unpacking subchart {name} in {parent}: {error}"));
+    let frame =
+        |error: LoadError| LoadError::new(format!("error unpacking subchart {name} in {parent}: {error}"));
     if budget.depth == 0 {
         return Err(frame(LoadError::new(format!("subcharts are nested deeper than {DEPTH} levels"))));
     }

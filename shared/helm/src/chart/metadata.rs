@@ -124,7 +124,9 @@ impl Metadata {
         let Some(node) = yaml::node(text)? else { return Ok(()) };
         // The version is looked for first, by a reader of its own whose name shows in the message.
         let mut base = Decoder::default();
-        base.fields("loader.chartBase", &["apiVersion"], &node, |d, _, node| d.text(node, &mut String::new()));
+        base.fields("loader.chartBase", &["apiVersion"], &node, |d, _, node| {
+            d.text(node, &mut String::new())
+        });
         base.finish()?;
         let mut decoder = Decoder::default();
         self.decode(&mut decoder, &node);
@@ -262,11 +264,16 @@ impl Lock {
         let Some(node) = yaml::node(text)? else { return Ok(lock) };
         let mut decoder = Decoder::default();
         let mut dependencies = Vec::new();
-        decoder.fields("v2.Lock", &["generated", "digest", "dependencies"], &node, |d, name, node| match name {
-            "generated" => d.text(node, &mut lock.generated),
-            "digest" => d.text(node, &mut lock.digest),
-            _ => d.list("[]*v2.Dependency", node, &mut dependencies, Dependency::decode),
-        });
+        decoder.fields(
+            "v2.Lock",
+            &["generated", "digest", "dependencies"],
+            &node,
+            |d, name, node| match name {
+                "generated" => d.text(node, &mut lock.generated),
+                "digest" => d.text(node, &mut lock.digest),
+                _ => d.list("[]*v2.Dependency", node, &mut dependencies, Dependency::decode),
+            },
+        );
         decoder.finish()?;
         lock.dependencies = dependencies.into_iter().flatten().collect();
         Ok(lock)

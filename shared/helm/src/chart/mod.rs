@@ -85,9 +85,8 @@ impl Chart {
     /// # Errors
     /// Helm's text for what is missing, cannot be read or is not allowed.
     pub fn load(path: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
-        let info = path
-            .metadata()
-            .map_err(|error| LoadError::new(directory::go_error("stat", path, &error)))?;
+        let info =
+            path.metadata().map_err(|error| LoadError::new(directory::go_error("stat", path, &error)))?;
         if info.is_dir() { directory::load(path, options) } else { file::load(path, options) }
     }
 

@@ -60,7 +60,9 @@ impl Instance {
                         let missing = first_missing(&defaults, &dependency.name, &child);
                         let message = match import {
                             ImportValue::Export(_) => {
-                                format!("ImportValues missing table error=\"\\\"{missing}\\\" is not a table\"")
+                                format!(
+                                    "ImportValues missing table error=\"\\\"{missing}\\\" is not a table\""
+                                )
                             }
                             _ => format!(
                                 "ImportValues missing table from chart chart={} error=\"\\\"{missing}\\\" is not a \

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::wanted::Wanted;
-use crate::chart::{Chart, Dependency};
-use crate::chart::Metadata;
 use crate::LogLine;
+use crate::chart::Metadata;
+use crate::chart::{Chart, Dependency};
 use crate::semver::{Constraint, Version};
 use crate::values::coalesce::{self, Nulls};
 

@@ -27,7 +27,8 @@ impl Wanted {
                 self.add(["tags", tag].into_iter());
             }
             for condition in dependency.condition.trim().split(',') {
-                let condition: Vec<&str> = path.iter().map(String::as_str).chain(condition.split('.')).collect();
+                let condition: Vec<&str> =
+                    path.iter().map(String::as_str).chain(condition.split('.')).collect();
                 self.add(condition.iter().copied());
                 // What is global comes from the charts above.
                 if let Some(global) = condition.iter().position(|key| *key == "global") {
@@ -71,7 +72,8 @@ impl Wanted {
     /// A chart of a plan with the wanted part of its defaults, and its subcharts with theirs.
     pub(super) fn chart(&self, plan: &Plan) -> Part {
         let nothing = Self::default();
-        let children = plan.children.iter().map(|child| self.0.get(&child.name).unwrap_or(&nothing).chart(child));
+        let children =
+            plan.children.iter().map(|child| self.0.get(&child.name).unwrap_or(&nothing).chart(child));
         Part {
             name: plan.name.clone(),
             defaults: self.part(&plan.chart.values),

@@ -42,9 +42,7 @@ impl Object for Root {
 
     fn field(&self, name: &str) -> Field {
         match name {
-            "KubeVersion" => {
-                Field::Value(Value::object(KubeVersion(Arc::clone(&self.0))))
-            }
+            "KubeVersion" => Field::Value(Value::object(KubeVersion(Arc::clone(&self.0)))),
             "APIVersions" => Field::Value(Value::object(VersionSet(Arc::clone(&self.0)))),
             "HelmVersion" => Field::Value(Value::object(BuildInfo(Arc::clone(&self.0)))),
             _ => Field::None,

@@ -132,7 +132,9 @@ fn cut(message: &str) -> String {
     if message.len() <= 2 * KEPT {
         return message.to_owned();
     }
-    let (start, end) = (message.floor_char_boundary(KEPT), message.ceil_char_boundary(message.len() - KEPT));
+    let boundary = |at: &usize| message.is_char_boundary(*at);
+    let start = (0..=KEPT).rev().find(boundary).unwrap_or(0);
+    let end = (message.len() - KEPT..message.len()).find(boundary).unwrap_or(message.len());
     let left_out = end - start;
     let (head, tail) = (&message[..start], &message[end..]);
     format!("{head}\n… {left_out} bytes left out …\n{tail}")

@@ -42,7 +42,9 @@ impl Path<'_> {
 impl std::fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.above {
-            Some(above) if !(above.above.is_none() && above.key.is_empty()) => write!(f, "{above}.{}", self.key),
+            Some(above) if !(above.above.is_none() && above.key.is_empty()) => {
+                write!(f, "{above}.{}", self.key)
+            }
             _ => f.write_str(self.key),
         }
     }
@@ -143,23 +145,18 @@ pub(crate) fn lay_under(
                     over.insert(key.clone(), default);
                 }
             }
-            (Some(Value::Null), default) => {
-                if nulls == Nulls::Remove && !default.is_null() {
-                    over.remove(key);
-                }
+            (Some(Value::Null), default) if nulls == Nulls::Remove && !default.is_null() => {
+                over.remove(key);
             }
+            (Some(Value::Null), _) | (Some(Value::Object(_)), Value::Null) => {}
             (Some(Value::Object(over)), Value::Object(default)) => {
                 lay_under(over, default, &prefix.then(key), nulls, warn);
             }
-            (Some(Value::Object(_)), default) => {
-                if !default.is_null() {
-                    warn(format!(
-                        "warning: destination for {} is a table. Ignoring non-table value ({})",
-                        prefix.then(key),
-                        go_value(default)
-                    ));
-                }
-            }
+            (Some(Value::Object(_)), default) => warn(format!(
+                "warning: destination for {} is a table. Ignoring non-table value ({})",
+                prefix.then(key),
+                go_value(default)
+            )),
             (Some(_), Value::Object(_)) => {
                 warn(format!(
                     "warning: cannot overwrite table with non table for {} ({})",

@@ -67,8 +67,8 @@ impl Sources {
         let mut values = Map::new();
         for file in &self.files {
             let text = read(file).map_err(ValuesError::Read)?;
-            let over = read_documents(&text)
-                .map_err(|problem| ValuesError::File { file: file.clone(), problem })?;
+            let over =
+                read_documents(&text).map_err(|problem| ValuesError::File { file: file.clone(), problem })?;
             merge(&mut values, over);
         }
         for argument in &self.set_json {
