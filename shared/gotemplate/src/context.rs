@@ -129,6 +129,19 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Remembers a map that may come to hold itself.
+    fn remember(&self, map: &Map) {
+        let mut cycles = self.cycles.borrow_mut();
+        if cycles.last().is_some_and(|last| last.is(map)) {
+            return;
+        }
+        // Forget those that are gone, whenever their number has doubled.
+        if cycles.len() >= 1024 && cycles.len().is_power_of_two() {
+            cycles.retain(WeakMap::is_alive);
+        }
+        cycles.push(map.downgrade());
+    }
+
     /// Bytes of text that may still be produced.
     pub(crate) fn output_left(&self) -> usize {
         self.options.max_output.saturating_sub(self.output.get())
@@ -199,7 +212,7 @@ impl Context<'_> {
             return Err(Error::message("assignment to entry in nil map"));
         }
         if matches!(value, Value::Map(_) | Value::List(_) | Value::Object(_)) {
-            self.session.cycles.borrow_mut().push(map.downgrade());
+            self.session.remember(map);
         }
         map.insert(key, value);
         Ok(())
@@ -252,5 +265,53 @@ impl Context<'_> {
     /// It is no template, it fails, or `tpl` is nested too often.
     pub fn tpl(&self, text: &Str, data: &Value) -> Result<Str, Error> {
         crate::nested::tpl(self, text, data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, rc::Rc};
+
+    use super::{Options, Session};
+    use crate::{Functions, Map, Object, Set, Value, value::Kind, value::NamedType};
+
+    /// Tells when it is dropped.
+    #[derive(Debug)]
+    struct Witness(Rc<Cell<bool>>);
+
+    impl Drop for Witness {
+        fn drop(&mut self) {
+            self.0.set(true);
+        }
+    }
+
+    impl Object for Witness {
+        fn go_type(&self) -> &'static NamedType {
+            static TYPE: NamedType = NamedType { name: "witness", kind: Kind::Struct };
+            &TYPE
+        }
+
+        fn as_any(&self) -> &dyn std::any::Any {
+            self
+        }
+    }
+
+    #[test]
+    fn a_map_within_itself_is_freed_with_its_session() {
+        let mut functions = Functions::builtin();
+        functions.extend([crate::Function::new("self", &[crate::Type::MAP], |cx, args| {
+            cx.set(args.map(0)?, "self", args.any(0).clone())?;
+            Ok(Value::Nil)
+        })]);
+        let mut set = Set::new("t", std::sync::Arc::new(functions));
+        assert!(set.parse("t", b"{{ $_ := self . }}").is_ok());
+        let gone = Rc::new(Cell::new(false));
+        let root = Map::new();
+        root.insert("witness", Value::object(Witness(gone.clone())));
+        let session = Session::new(Options::default(), None);
+        assert!(set.execute(&session, "t", &Value::Map(root)).is_ok());
+        assert!(!gone.get(), "the map holds itself");
+        drop(session);
+        assert!(gone.get());
     }
 }

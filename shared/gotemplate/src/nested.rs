@@ -66,14 +66,15 @@ fn parse(cx: &Context<'_>, text: &Str) -> Result<Arc<Parsed>, crate::ParseError>
     }
     let parsed = Arc::new(Parsed::parse(cx.scope.name(), text, cx.scope.set.functions())?);
     let mut texts = cx.session.texts.borrow_mut();
-    if texts.len() < MAX_TEXTS {
+    if texts.len() < MAX_TEXTS && text.len() <= MAX_TEXT {
         texts.insert(text.clone(), parsed.clone());
     }
     Ok(parsed)
 }
 
-/// How many texts a session keeps compiled.
+/// How many texts a session keeps compiled, and the bytes of the longest.
 const MAX_TEXTS: usize = 1024;
+const MAX_TEXT: usize = 64 * 1024;
 
 /// Removes every `<no value>`, as Helm's `tpl` does.
 fn without_no_value(text: Vec<u8>) -> Vec<u8> {

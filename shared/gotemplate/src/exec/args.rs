@@ -63,6 +63,10 @@ impl<'r> Machine<'r> {
             (Type::Any, Value::Absent) => return Ok(Value::Nil),
             (Type::Any, _) => return Ok(value),
             (Type::String, Value::String(_)) => return Ok(value),
+            // Behind the parameter the map has the parameter's type.
+            (Type::Map(go_type), Value::Map(map)) if Type::Map(map.map_type()).assignable_to(want) => {
+                return Ok(Value::Map(map.viewed_as(go_type)));
+            }
             (_, Value::Absent) if want.can_be_nil() => return Ok(Value::zero(want)),
             (_, Value::Absent) => return Err(self.error(format!("invalid value; expected {want}"))),
             _ => {}

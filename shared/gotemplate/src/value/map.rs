@@ -150,6 +150,16 @@ impl Drop for Inner {
 pub(crate) struct WeakMap(Weak<Inner>);
 
 impl WeakMap {
+    /// Whether it is this map.
+    pub(crate) fn is(&self, map: &Map) -> bool {
+        std::ptr::eq(self.0.as_ptr(), Rc::as_ptr(&map.inner))
+    }
+
+    /// Whether somebody still holds the map.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
     /// Empties the map if somebody (it may be the map itself) still holds it.
     pub(crate) fn clear(&self) {
         if let Some(inner) = self.0.upgrade() {
