@@ -134,7 +134,7 @@ fn objects_behave_as_their_go_types_do() {
         ("{{ printf \"%#v\" .s }}", "common.Set{\"a\", \"b\"}"),
         // A method hides an entry of its name; behind a parameter the map is what the parameter says.
         ("{{ .Table }}", "3: <.Table>: wrong number of args for Table: want 1 got 0"),
-        ("{{ .Table \"s\" }} {{ .Table \"x\" }}", "19: <.Table>: error calling Table: no table"),
+        ("{{ .Table \"s\" }} {{ .Table \"x\" }}", "20: <.Table>: error calling Table: no table"),
         (
             "{{ typeOf . }} {{ typeOf (plain .) }} {{ (plain .).Table }}",
             "common.Values map[string]interface {} shadowed",
