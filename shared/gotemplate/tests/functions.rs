@@ -118,3 +118,49 @@ fn every_function_has_a_case() {
         functions(&Settings::default()).iter().map(|f| f.name()).filter(|name| !uses(name)).collect();
     assert_eq!(missing, [""; 0]);
 }
+
+#[test]
+fn damaged_calls_fail_but_never_panic() {
+    let functions = helm_functions();
+    // A fixed sequence, so that a failure can be repeated.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % below as u64).expect("small")
+    };
+    let pieces: [&[u8]; 12] = [
+        b"\xff",
+        b"\xe2\x82",
+        "é".as_bytes(),
+        b"9",
+        b"-",
+        b"\\x00",
+        b"\"",
+        b"99999999999",
+        b"nil",
+        b" ",
+        b"(",
+        b"%",
+    ];
+    let slow = ["gen", "bcrypt", "htpasswd", "derive"];
+    let cases = cases();
+    for case in cases.iter().filter(|case| !slow.iter().any(|name| case.template.contains(name))) {
+        for _ in 0..4 {
+            let mut text = case.template.clone().into_bytes();
+            let at = 2 + random(text.len() - 2);
+            let end = (at + random(3)).min(text.len());
+            text.splice(at..end, pieces[random(pieces.len())].iter().copied());
+            let mut set = Set::new("gotpl", functions.clone());
+            if set.parse("t", &text).is_err() {
+                continue;
+            }
+            let options = Options { max_output: 1 << 20, max_items: 10_000, ..Options::default() };
+            let session = Session::new(options, None);
+            let data: Map = [("Values", Value::Map(Map::new()))].into_iter().collect();
+            // Either outcome is fine.
+            let _ = set.execute(&session, "t", &data.into());
+        }
+    }
+}

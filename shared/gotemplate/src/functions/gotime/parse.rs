@@ -267,8 +267,8 @@ fn skip<'a>(mut text: &'a [u8], mut literal: &[u8]) -> Result<&'a [u8], &'a [u8]
             if text.first().is_some_and(|b| *b != b' ') {
                 return Err(text);
             }
-            literal = literal.trim_start_with_blank();
-            text = text.trim_start_with_blank();
+            literal = without_blanks(literal);
+            text = without_blanks(text);
         } else if text.first() == Some(first) {
             (text, literal) = (&text[1..], &literal[1..]);
         } else {
@@ -278,14 +278,8 @@ fn skip<'a>(mut text: &'a [u8], mut literal: &[u8]) -> Result<&'a [u8], &'a [u8]
     Ok(text)
 }
 
-trait TrimBlank {
-    fn trim_start_with_blank(&self) -> &Self;
-}
-
-impl TrimBlank for [u8] {
-    fn trim_start_with_blank(&self) -> &Self {
-        &self[self.iter().take_while(|b| **b == b' ').count()..]
-    }
+fn without_blanks(text: &[u8]) -> &[u8] {
+    &text[text.iter().take_while(|b| **b == b' ').count()..]
 }
 
 fn skip_blanks(text: &[u8], pad: Pad, most: usize) -> &[u8] {
