@@ -39,9 +39,8 @@ pub(crate) fn tpl(cx: &Context<'_>, text: &Str, data: &Value) -> Result<Str, Err
         return Err(Error::message("unable to execute template")
             .wrap(format!("rendering template has a nested reference name: {name}")));
     }
-    let parsed = parse(cx, text).map_err(|error| {
-        Error::from(error).wrap(format!("cannot parse template {}", crate::fmt::quoted(text)))
-    })?;
+    let parsed = parse(cx, text)
+        .map_err(|error| Error::from(error).wrap(format!("cannot parse template {}", shown(text))))?;
     session.tpl_depth.set(depth + 1);
     let scope = Scope { set: cx.scope.set, over: Some(Overlay { parsed: &parsed, below: cx.scope }) };
     let result = match parsed.get(name) {
@@ -49,9 +48,19 @@ pub(crate) fn tpl(cx: &Context<'_>, text: &Str, data: &Value) -> Result<Str, Err
         None => scope.execute(session, name, &data_of(data)),
     };
     session.tpl_depth.set(depth);
-    result.map(|text| without_no_value(text).into()).map_err(|error| {
-        error.wrap(format!("error during tpl function execution for {}", crate::fmt::quoted(text)))
-    })
+    result
+        .map(|text| without_no_value(text).into())
+        .map_err(|error| error.wrap(format!("error during tpl function execution for {}", shown(text))))
+}
+
+/// The text in quotes. Of a long one the middle is left out: a thousand nested calls would repeat it a thousand times.
+fn shown(text: &Str) -> String {
+    const MAX: usize = 8 * 1024;
+    if text.len() <= MAX {
+        return crate::fmt::quoted(text);
+    }
+    let (head, tail) = (&text[..MAX / 2], &text[text.len() - MAX / 2..]);
+    crate::fmt::quoted(&[head, b" ... ", tail].concat())
 }
 
 /// Nil as the dot of a template is no value: field access on it gives nothing.

@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     number::Number,
     tree::{Decl, Id, Node, NodeKind, Op, Slot, Source, Span, Template, Text, UNDEFINED},
+    variables::{Variables, word},
 };
 use crate::call::Function;
 
@@ -23,9 +24,9 @@ pub(super) struct Builder {
     /// Nesting of parentheses.
     pub(super) parens: usize,
     /// The names that Go's parser accepts: a name declared in a body is accepted in its `else`, too.
-    vars: Vec<Span>,
+    vars: Variables,
     /// The variables that exist when the template runs; the index is the slot.
-    live: Vec<Span>,
+    live: Variables,
     slots: usize,
     nodes: Vec<Node>,
     kids: Vec<Id>,
@@ -89,8 +90,6 @@ pub(super) struct Scope {
 
 impl Builder {
     pub(super) fn new(role: Role, name: Arc<str>) -> Self {
-        // An empty span stands for `$`, whose name is not in the source here.
-        let root = || vec![Span::default()];
         Self {
             role,
             name,
@@ -100,8 +99,8 @@ impl Builder {
             action_line: 0,
             line: 0,
             parens: 0,
-            vars: root(),
-            live: root(),
+            vars: Variables::new(),
+            live: Variables::new(),
             slots: 1,
             nodes: Vec::new(),
             kids: Vec::new(),
@@ -172,17 +171,17 @@ impl Builder {
     }
 
     /// Lets the parser know a name; the variable lives once its pipeline has been evaluated.
-    pub(super) fn know(&mut self, name: Span) {
+    pub(super) fn know(&mut self, name: &[u8]) {
         self.vars.push(name);
     }
 
-    pub(super) fn knows(&self, name: &Span, text: &[u8]) -> bool {
-        find(&self.vars, name, text).is_some()
+    pub(super) fn knows(&self, name: &[u8]) -> bool {
+        self.vars.find(name).is_some()
     }
 
     /// The slot of the nearest living variable.
-    pub(super) fn slot(&self, name: &Span, text: &[u8]) -> Slot {
-        find(&self.live, name, text).map_or(UNDEFINED, |slot| slot as Slot)
+    pub(super) fn slot(&self, name: &[u8]) -> Slot {
+        self.live.find(name).map_or(UNDEFINED, |slot| slot as Slot)
     }
 
     /// The declarations of a finished pipeline: from now on the variables live.
@@ -190,9 +189,9 @@ impl Builder {
         let start = self.decls.len();
         for name in names {
             let slot = if assign {
-                self.slot(&name, text)
+                self.slot(word(text, &name))
             } else {
-                self.live.push(name.clone());
+                self.live.push(word(text, &name));
                 self.slots = self.slots.max(self.live.len());
                 (self.live.len() - 1) as Slot
             };
@@ -307,13 +306,4 @@ impl Builder {
         };
         (self.role, template)
     }
-}
-
-/// The last variable of this name. The first entry is `$`.
-fn find(variables: &[Span], name: &Span, text: &[u8]) -> Option<usize> {
-    let word = |span: &Span| match text.get(span.start as usize..span.end as usize) {
-        Some([]) | None => &b"$"[..],
-        Some(word) => word,
-    };
-    variables.iter().rposition(|known| word(known) == word(name))
 }

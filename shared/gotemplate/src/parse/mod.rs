@@ -13,6 +13,7 @@ mod print;
 mod quote;
 pub(crate) mod rune;
 mod tree;
+mod variables;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use crate::{call::Functions, error::ParseError};
 /// The templates of one text: the text itself and what it defines. Made once, added to any number of sets.
 #[derive(Debug, Clone)]
 pub struct Parsed {
+    /// By name.
     templates: Vec<Arc<Template>>,
 }
 
@@ -34,7 +36,9 @@ impl Parsed {
     /// # Errors
     /// The text is not a template; the message and line are Go's.
     pub fn parse(name: &str, text: &[u8], functions: &Functions) -> Result<Self, ParseError> {
-        parser::parse(name, text, functions).map(|templates| Parsed { templates })
+        let mut templates = parser::parse(name, text, functions)?;
+        templates.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Parsed { templates })
     }
 
     /// The templates: the text itself and all that it defines.
@@ -44,6 +48,7 @@ impl Parsed {
 
     /// The template of this name.
     pub fn get(&self, name: &str) -> Option<&Arc<Template>> {
-        self.templates.iter().find(|template| template.name() == name)
+        let place = self.templates.binary_search_by(|template| template.name().cmp(name)).ok()?;
+        self.templates.get(place)
     }
 }

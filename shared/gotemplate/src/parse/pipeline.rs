@@ -7,6 +7,7 @@ use super::{
     number,
     parser::{Parser, Result, span},
     tree::{Id, NodeKind, Span},
+    variables::word,
 };
 
 /// Deepest nesting of parentheses, as in Go.
@@ -113,7 +114,8 @@ impl Parser<'_> {
 
     fn declared(&mut self, open: &mut Open, variable: &Token) {
         open.decls.push(span(variable));
-        self.tree.know(span(variable));
+        let source = self.source();
+        self.tree.know(word(&source.text, &span(variable)));
     }
 
     fn finish(&mut self, open: Open) -> Result<Id> {
@@ -219,12 +221,11 @@ impl Parser<'_> {
             Kind::Dot => NodeKind::Dot,
             Kind::Nil => NodeKind::Nil,
             Kind::Variable => {
-                let name = span(token);
-                if !self.tree.knows(&name, self.text()) {
+                if !self.tree.knows(self.word(token)) {
                     let name = crate::fmt::quoted(self.word(token));
                     return Err(self.error(format!("undefined variable {name}")));
                 }
-                NodeKind::Variable { slot: self.tree.slot(&name, self.text()), name, names: 0..0 }
+                NodeKind::Variable { slot: self.tree.slot(self.word(token)), name: span(token), names: 0..0 }
             }
             Kind::Field => {
                 let name = self.word(token).get(1..).unwrap_or_default().into();

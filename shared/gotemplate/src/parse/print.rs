@@ -3,7 +3,7 @@
 use super::tree::{Id, NodeKind, Template};
 
 /// Longest text of a node. Only machines write longer expressions, and nobody reads them in a message.
-const MAX: usize = 64 * 1024;
+const MAX: usize = 8 * 1024;
 
 impl Template {
     /// The text of a node.
