@@ -247,28 +247,6 @@ impl Renderer {
         Ok(sorted(instance, files))
     }
 
-    /// The values that templates would see, and the charts that would take part: for linting and inspection.
-    ///
-    /// # Errors
-    /// As [`Renderer::render`], without the steps behind the values.
-    pub fn coalesced(
-        &self,
-        values: &Map<String, Value>,
-        options: &RenderOptions,
-    ) -> Result<(Instance, Map<String, Value>), RenderError> {
-        let mut log = |line: LogLine| {
-            if let Some(log) = &options.log {
-                log(line);
-            }
-        };
-        let prepared = self.prepare(values, &mut log).map_err(RenderError::Dependencies)?;
-        let mut all = values.clone();
-        let mut warn = |message| log(LogLine { level: "INFO", message });
-        coalesce::coalesce(&prepared.instance, &mut all, Nulls::Remove, &mut warn)
-            .map_err(RenderError::Values)?;
-        Ok((prepared.instance.clone(), all))
-    }
-
     fn prepare(
         &self,
         values: &Map<String, Value>,
@@ -318,7 +296,7 @@ impl Renderer {
 /// Helm's text.
 pub fn check_name(name: &str) -> Result<(), RenderError> {
     if name.is_empty() {
-        return Err(RenderError::Name("no release name set".into()));
+        return Err(RenderError::Name("release name \"\": no name provided".into()));
     }
     let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let part = |part: &str| {

@@ -24,6 +24,7 @@ pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<Chart, LoadErro
         )));
     }
     if !data.starts_with(b"\x1f\x8b\x08") {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let shown = path.display();
         let text = path.to_string_lossy();
         return Err(LoadError::new(if text.ends_with(".yml") || text.ends_with(".yaml") {
