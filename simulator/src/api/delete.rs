@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::write::{finalizers, write_error};
+use super::write::{finalizers, invalid_options, write_error};
 use super::{Api, ApiError, Target, now, strategy, success};
 use crate::storage::Stored;
+use crate::validate::FieldError;
 
 /// What happens to the objects that an object owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,7 +33,30 @@ pub(crate) struct DeleteOptions {
 
 impl DeleteOptions {
     /// Reads a `DeleteOptions` body; what the query says goes before.
-    pub(crate) fn read(body: &Value, propagation: Option<&str>, dry_run: bool) -> Self {
+    ///
+    /// # Errors
+    /// 400 for another kind of body, 422 for policies that do not exist or contradict each other.
+    pub(crate) fn read(body: &Value, propagation: Option<&str>, dry_run: bool) -> Result<Self, ApiError> {
+        let kind = body["kind"].as_str().unwrap_or_default();
+        if !matches!(kind, "" | "DeleteOptions") {
+            let version = body["apiVersion"].as_str().unwrap_or_default();
+            return Err(ApiError::bad_request(format!(
+                "no kind \"{kind}\" is registered for version \"{version}\" in scheme \"pkg/runtime/scheme.go:111\""
+            )));
+        }
+        let policy = propagation.or(body["propagationPolicy"].as_str()).unwrap_or_default();
+        let problem = if !body["orphanDependents"].is_null() && !policy.is_empty() {
+            let why = "orphanDependents and deletionPropagation cannot be both set";
+            Some(FieldError::invalid("propagationPolicy", &policy.into(), why))
+        } else if !matches!(policy, "" | "Foreground" | "Background" | "Orphan") {
+            let known = ["Foreground", "Background", "Orphan", "nil"];
+            Some(FieldError::not_supported("propagationPolicy", &policy.into(), &known))
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            return Err(invalid_options("DeleteOptions", problem));
+        }
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let propagation = match propagation.or(body["propagationPolicy"].as_str()) {
             Some("Orphan") => Propagation::Orphan,
@@ -40,14 +64,17 @@ impl DeleteOptions {
             None if body["orphanDependents"] == true => Propagation::Orphan,
             _ => Propagation::Background,
         };
-        Self {
+        Ok(Self {
             propagation,
             dry_run: dry_run || body["dryRun"].as_array().is_some_and(|all| !all.is_empty()),
             uid: text(&body["preconditions"]["uid"]),
             resource_version: text(&body["preconditions"]["resourceVersion"]),
-        }
+        })
     }
 }
+
+/// Namespaces without which a cluster is none.
+const SYSTEM: &[&str] = &["default", "kube-public", "kube-system"];
 
 impl Api {
     /// Deletes an object: `Ok` holds the `Status` of a finished deletion, or the object that waits for its finalizers.
@@ -57,15 +84,19 @@ impl Api {
     pub(crate) fn delete(&self, target: &Target, options: &DeleteOptions) -> Result<Bytes, ApiError> {
         let resource = &target.resource;
         let live = self.get(target)?;
-        for (wanted, is, what) in [
-            (&options.uid, &live.uid, "UID"),
-            (&options.resource_version, &live.revision.to_string(), "ResourceVersion"),
+        if resource.is("", "namespaces") && SYSTEM.contains(&target.name.as_str()) {
+            return Err(ApiError::forbidden(resource, &target.name, "this namespace may not be deleted"));
+        }
+        for (wanted, is, what, end) in [
+            (&options.uid, &live.uid, "UID", "deleted and then recreated"),
+            (&options.resource_version, &live.revision.to_string(), "ResourceVersion", "modified"),
         ] {
             if let Some(wanted) = wanted.as_ref().filter(|wanted| *wanted != is) {
                 let why = format!(
-                    "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {is}"
+                    "the {what} in the precondition ({wanted}) does not match the {what} in record ({is}). The object \
+                     might have been {end}"
                 );
-                return Err(ApiError::conflict(resource, &target.name, &why));
+                return Err(ApiError::precondition(resource, &target.name, &why));
             }
         }
         if options.dry_run {
@@ -76,10 +107,7 @@ impl Api {
         }
         let mut value = live.value();
         let is_namespace = resource.is("", "namespaces");
-        if options.propagation == Propagation::Foreground
-            && !live.deleting
-            && !self.store.dependents(&live.uid).is_empty()
-        {
+        if options.propagation == Propagation::Foreground && !live.deleting {
             let list = &mut value["metadata"]["finalizers"];
             if list.is_null() {
                 *list = json!([]);
@@ -127,6 +155,11 @@ impl Api {
             let mut value = dependent.value();
             if let Some(references) = value["metadata"]["ownerReferences"].as_array_mut() {
                 references.retain(|reference| reference["uid"] != owner.uid.as_str());
+            }
+            if value["metadata"]["ownerReferences"].as_array().is_some_and(Vec::is_empty)
+                && let Some(metadata) = value["metadata"].as_object_mut()
+            {
+                metadata.remove("ownerReferences");
             }
             let fields = dependent.fields.to_vec();
             // Someone who writes at the same moment makes this fail; the reference then points nowhere, and the

@@ -20,7 +20,7 @@ pub(crate) use delete::DeleteOptions;
 pub(crate) use read::{ListOptions, Page};
 pub(crate) use registry::{GroupVersion, Registry, Resource, Served};
 pub(crate) use status::{ApiError, success};
-pub(crate) use write::{FieldValidation, PatchType, WriteOptions, Written};
+pub(crate) use write::{FieldValidation, PatchType, WriteOptions, Written, invalid_options};
 
 use crate::server::Options;
 use crate::storage::{Key, Store, Stored};

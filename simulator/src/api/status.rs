@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::registry::Resource;
+use crate::validate::FieldError;
 
 /// One field error in `details.causes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +72,7 @@ impl ApiError {
 
     /// The path names no resource.
     pub(crate) fn no_such_resource() -> Self {
-        let cause = json!([{"reason": "UnexpectedServerResponse", "message": "404 page not found"}]);
-        Self::new(404, "NotFound", "the server could not find the requested resource").detail("causes", cause)
+        Self::new(404, "NotFound", "the server could not find the requested resource")
     }
 
     pub(crate) fn method_not_allowed() -> Self {
@@ -80,11 +80,8 @@ impl ApiError {
     }
 
     pub(crate) fn not_acceptable() -> Self {
-        Self::new(
-            406,
-            "NotAcceptable",
-            "only the following media types are accepted: application/json, application/yaml",
-        )
+        let types = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+        Self::new(406, "NotAcceptable", format!("only the following media types are accepted: {types}"))
     }
 
     pub(crate) fn unsupported_media_type(accepted: &str) -> Self {
@@ -105,6 +102,24 @@ impl ApiError {
     pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
         let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.qualified());
         Self::new(409, "Conflict", message).about(resource, name)
+    }
+
+    /// A deletion of something else than what is there.
+    pub(crate) fn precondition(resource: &Resource, name: &str, why: &str) -> Self {
+        let kind = &resource.kind;
+        let message = format!("Operation cannot be fulfilled on {kind} \"{name}\": {why}");
+        Self::new(409, "Conflict", message).detail("name", name).detail("kind", kind.as_str())
+    }
+
+    /// A refusal that upstream passes on without a reason of its own.
+    pub(crate) fn without_reason(message: impl Into<String>) -> Self {
+        Self::new(500, "", message)
+    }
+
+    /// The old object of that name is still going.
+    pub(crate) fn still_going(resource: &Resource, name: &str) -> Self {
+        let message = format!("object is being deleted: {} \"{name}\" already exists", resource.qualified());
+        Self::new(409, "AlreadyExists", message).about(resource, name)
     }
 
     /// The object changed since the caller read it.
@@ -177,6 +192,11 @@ impl ApiError {
             .detail("causes", causes)
     }
 
+    /// The one field of something without a name that breaks a rule.
+    pub(crate) fn refused_field(group: &str, kind: &str, error: FieldError) -> Self {
+        Self::invalid(group, kind, "", vec![super::write::cause(error)])
+    }
+
     /// `pods "x" is forbidden: why`.
     pub(crate) fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
         let qualified = resource.qualified();
@@ -235,10 +255,12 @@ impl ApiError {
             "metadata": parts.metadata,
             "status": "Failure",
             "message": parts.message,
-            "reason": parts.reason,
             "code": parts.code,
         });
-        if !details.is_empty() || parts.reason == "Forbidden" {
+        if !parts.reason.is_empty() {
+            status["reason"] = parts.reason.into();
+        }
+        if !details.is_empty() || matches!(parts.reason, "Forbidden" | "NotFound" | "MethodNotAllowed") {
             status["details"] = Value::Object(details);
         }
         status

@@ -345,11 +345,6 @@ pub(super) fn validate(resource: &Resource, new: &Value, old: Option<&Value>) ->
     };
     match (&*resource.group, &*resource.plural) {
         ("apps", "deployments" | "replicasets" | "daemonsets" | "statefulsets") => {
-            let replicas = &new["spec"]["replicas"];
-            if replicas.as_i64().is_some_and(|replicas| replicas < 0) {
-                let why = "must be greater than or equal to 0";
-                errors.push(FieldError::invalid("spec.replicas", replicas, why));
-            }
             validate::workload(&resource.plural, new, &mut errors);
             immutable(&["spec", "selector"], &mut errors);
         }

@@ -91,10 +91,13 @@ impl Api {
         let mut new = body;
         identity(target, &mut new)?;
         let version = new["metadata"]["resourceVersion"].as_str().unwrap_or_default();
-        if version.is_empty() && target.resource.custom.is_some() {
+        let conditional =
+            target.resource.custom.is_some() || target.resource.is("coordination.k8s.io", "leases");
+        if version.is_empty() && conditional {
             let error =
                 FieldError::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
-            return Err(invalid(&target.resource, &target.name, vec![error]));
+            let (group, plural) = (&target.resource.group, &target.resource.plural);
+            return Err(ApiError::invalid(group, plural, &target.name, vec![cause(error)]));
         }
         self.replace(target, &live, new, options, Ownership::Update)
     }
@@ -225,7 +228,9 @@ impl Api {
         let name = name_of(&mut new);
         self.check_namespace(target, &name)?;
         if new["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
-            return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
+            return Err(ApiError::without_reason(
+                "resourceVersion should not be set on objects to be created",
+            ));
         }
         strategy::metadata_of_new(resource, &mut new);
         if resource.has_status()
@@ -247,8 +252,8 @@ impl Api {
         }
         let key = Key::new(&target.namespace, &name);
         if options.dry_run {
-            if self.store.get(&resource.collection, &key).is_some() {
-                return Err(ApiError::already_exists(resource, &name));
+            if let Some(live) = self.store.get(&resource.collection, &key) {
+                return Err(taken(resource, &live));
             }
             return Ok(Written { json: Bytes::from(new.to_string()), created: true, warnings });
         }
@@ -256,7 +261,10 @@ impl Api {
         let stored = self
             .store
             .create(&resource.collection, key, storage_version(resource, new), fields)
-            .map_err(|_| ApiError::already_exists(resource, &name))?;
+            .map_err(|_| match self.store.get(&resource.collection, &Key::new(&target.namespace, &name)) {
+                Some(live) => taken(resource, &live),
+                None => ApiError::already_exists(resource, &name),
+            })?;
         self.after_write(resource, &stored);
         Ok(Written { json: Self::render(resource, &self.newest(stored)), created: true, warnings })
     }
@@ -282,9 +290,14 @@ impl Api {
         }
         let sent_uid = new["metadata"]["uid"].as_str().unwrap_or_default();
         if !sent_uid.is_empty() && sent_uid != live.uid {
+            let group =
+                if resource.custom.is_some() { format!("{}/", resource.group) } else { String::new() };
+            let namespace =
+                if resource.namespaced { format!("{}/", target.namespace) } else { String::new() };
             let why = format!(
-                "Precondition failed: UID in precondition: {sent_uid}, UID in object meta: {}",
-                live.uid
+                "StorageError: invalid object, Code: 4, Key: /registry/{group}{}/{namespace}{}, ResourceVersion: 0, \
+                 AdditionalErrorMsg: Precondition failed: UID in precondition: {sent_uid}, UID in object meta: {}",
+                resource.plural, target.name, live.uid
             );
             return Err(ApiError::conflict(resource, &target.name, &why));
         }
@@ -476,11 +489,24 @@ fn check(resource: &Resource, new: &Value, old: Option<&Value>) -> Vec<FieldErro
 }
 
 fn invalid(resource: &Resource, name: &str, errors: Vec<FieldError>) -> ApiError {
-    let causes = errors
-        .into_iter()
-        .map(|error| Cause { reason: error.reason.to_owned(), message: error.message, field: error.field })
-        .collect();
-    ApiError::invalid(&resource.group, &resource.kind, name, causes)
+    ApiError::invalid(&resource.group, &resource.kind, name, errors.into_iter().map(cause).collect())
+}
+
+/// A refusal of the parameters of a request.
+pub(crate) fn invalid_options(kind: &str, error: FieldError) -> ApiError {
+    ApiError::refused_field("meta.k8s.io", kind, error)
+}
+
+pub(super) fn cause(error: FieldError) -> Cause {
+    Cause { reason: error.reason.to_owned(), message: error.message, field: error.field }
+}
+
+fn taken(resource: &Resource, live: &Stored) -> ApiError {
+    if live.deleting {
+        ApiError::still_going(resource, &live.key.name)
+    } else {
+        ApiError::already_exists(resource, &live.key.name)
+    }
 }
 
 pub(super) fn write_error(resource: &Resource, name: &str, error: WriteError) -> ApiError {

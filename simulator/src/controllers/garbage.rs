@@ -8,14 +8,7 @@ use crate::storage::Stored;
 /// After an owner is gone, its dependents go, unless another owner lives.
 pub(super) fn deleted(api: &Api, owner: &Stored) {
     for dependent in api.store.dependents(&owner.uid) {
-        let has_owner = dependent.owners.iter().any(|other| api.store.by_uid(&other.uid).is_some());
-        if has_owner {
-            continue;
-        }
-        if let Some(target) = api.target_of(&dependent) {
-            // Gone already is as good.
-            let _ = api.delete(&target, &DeleteOptions::default());
-        }
+        without_owner(api, &dependent);
     }
     // An owner that waits for its dependents may be free now.
     for reference in owner.owners.iter() {
@@ -23,6 +16,27 @@ pub(super) fn deleted(api: &Api, owner: &Stored) {
             deleting(api, &waiting);
         }
     }
+}
+
+/// Deletes an object none of whose owners is there; takes those that are gone off one that has another.
+pub(super) fn without_owner(api: &Api, object: &Stored) {
+    let (alive, gone): (Vec<_>, Vec<_>) =
+        object.owners.iter().partition(|owner| api.store.by_uid(&owner.uid).is_some());
+    if gone.is_empty() {
+        return;
+    }
+    let Some(target) = api.target_of(object) else { return };
+    if alive.is_empty() {
+        // Gone already is as good.
+        let _ = api.delete(&target, &DeleteOptions::default());
+        return;
+    }
+    let mut references = object.value()["metadata"]["ownerReferences"].take();
+    if let Some(references) = references.as_array_mut() {
+        references.retain(|reference| alive.iter().any(|owner| reference["uid"] == owner.uid.as_str()));
+    }
+    let patch = serde_json::json!({"metadata": {"ownerReferences": references}});
+    let _ = api.patch(&target, PatchType::Merge, &patch, &WriteOptions::by("kube-controller-manager"));
 }
 
 /// A foreground deletion: the dependents go first, then the mark is taken off the owner.

@@ -39,7 +39,10 @@ pub(crate) async fn run(api: Arc<Api>, end: CancellationToken) {
         let object = &event.object;
         if event.change == Change::Deleted {
             let _ = observer.send(Work::Deleted(object.clone()));
-        } else if is_watched(&object.collection) || object.deleting {
+        } else if is_watched(&object.collection)
+            || object.deleting
+            || (event.change == Change::Added && !object.owners.is_empty())
+        {
             let _ = observer.send(Work::Changed(object.collection.clone(), object.key.clone()));
         }
         // An owner counts what it has.
@@ -100,6 +103,8 @@ pub(crate) async fn run(api: Arc<Api>, end: CancellationToken) {
                 let Some(object) = api.store.get(&collection, &key) else { continue };
                 if object.deleting {
                     garbage::deleting(&api, &object);
+                } else if !object.owners.is_empty() {
+                    garbage::without_owner(&api, &object);
                 }
                 if collection.is("", "pods") {
                     changed.extend(selectors.of(&object).into_iter().map(|key| (services.clone(), key)));

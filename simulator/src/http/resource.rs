@@ -17,9 +17,11 @@ use super::watch::Watch;
 use super::{Context, view};
 use crate::api::{
     Api, ApiError, DeleteOptions, FieldValidation, ListOptions, PatchType, Target, WriteOptions, Written,
+    invalid_options,
 };
 use crate::auth::User;
 use crate::storage::{FieldSelector, LabelSelector};
+use crate::validate::FieldError;
 
 /// A request for a resource, on its way.
 pub(super) struct Served<'a> {
@@ -71,7 +73,7 @@ impl Served<'_> {
         }
         let body = request::body(request.into_body()).await?;
         let value = request::decode(&body, &content_type)?;
-        let options = self.write_options(&manager)?;
+        let options = self.write_options(&manager, &method)?;
         if let Some(answer) = self.review(&target, &method, &value, accepted)? {
             return Ok(answer);
         }
@@ -86,7 +88,7 @@ impl Served<'_> {
             }
             Method::POST if target.resource.is("", "pods") && path.subresource == "eviction" => {
                 target.subresource.clear();
-                let how = DeleteOptions::read(&value["deleteOptions"], None, options.dry_run);
+                let how = DeleteOptions::read(&value["deleteOptions"], None, options.dry_run)?;
                 self.api().delete(&target, &how)?;
                 let done = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
                 Ok(response::value(201, &done, accepted.encoding))
@@ -184,7 +186,7 @@ impl Served<'_> {
         accepted: Accepted,
     ) -> Result<Response<Body>, ApiError> {
         let propagation = Some(self.query.get("propagationPolicy")).filter(|policy| !policy.is_empty());
-        let how = DeleteOptions::read(body, propagation, options.dry_run);
+        let how = DeleteOptions::read(body, propagation, options.dry_run)?;
         if !target.name.is_empty() {
             return Ok(response::object(200, self.api().delete(target, &how)?, accepted.encoding));
         }
@@ -222,6 +224,12 @@ impl Served<'_> {
     /// A token for a service account.
     fn token(&self, target: &Target, body: &Value, accepted: Accepted) -> Result<Response<Body>, ApiError> {
         let account = self.api().get(target)?;
+        let wanted = &body["spec"]["expirationSeconds"];
+        if wanted.as_i64().is_some_and(|seconds| seconds < 600) {
+            let why = "may not specify a duration less than 10 minutes";
+            let error = FieldError::invalid("spec.expirationSeconds", wanted, why);
+            return Err(ApiError::refused_field("authentication.k8s.io", "TokenRequest", error));
+        }
         let seconds = body["spec"]["expirationSeconds"].as_u64().unwrap_or(3600).max(600);
         let audiences: Vec<String> = body["spec"]["audiences"]
             .as_array()
@@ -296,22 +304,32 @@ impl Served<'_> {
         Ok(())
     }
 
-    fn write_options(&self, manager: &str) -> Result<WriteOptions, ApiError> {
+    fn write_options(&self, manager: &str, method: &Method) -> Result<WriteOptions, ApiError> {
+        let kind = match *method {
+            Method::POST => "CreateOptions",
+            Method::PUT => "UpdateOptions",
+            Method::PATCH => "PatchOptions",
+            _ => "DeleteOptions",
+        };
+        let dry_run = self.query.get("dryRun");
+        if !matches!(dry_run, "" | "All") {
+            let error = FieldError::not_supported("dryRun", &json!([dry_run]), &["All"]);
+            return Err(invalid_options(kind, error));
+        }
         let named = self.query.get("fieldManager");
         let validation = match self.query.get("fieldValidation") {
             "Strict" => FieldValidation::Strict,
             "Ignore" => FieldValidation::Ignore,
             "" | "Warn" => FieldValidation::Warn,
             other => {
-                let message = format!(
-                    "fieldValidation: Unsupported value: \"{other}\": supported values: \"Ignore\", \"Strict\", \"Warn\""
-                );
-                return Err(ApiError::unprocessable(message));
+                let known = ["", "Ignore", "Strict", "Warn"];
+                let error = FieldError::not_supported("fieldValidation", &other.into(), &known);
+                return Err(invalid_options(kind, error));
             }
         };
         Ok(WriteOptions {
             manager: if named.is_empty() { manager.to_owned() } else { named.to_owned() },
-            dry_run: !self.query.get("dryRun").is_empty(),
+            dry_run: !dry_run.is_empty(),
             force: self.query.is("force"),
             validation,
         })

@@ -67,6 +67,11 @@ impl FieldError {
         Self::new(field, "FieldValueDuplicate", format!("Duplicate value: {}", show(value)))
     }
 
+    /// A reference to what is not there.
+    pub(crate) fn not_found(field: impl Into<String>, value: &Value) -> Self {
+        Self::new(field, "FieldValueNotFound", format!("Not found: {}", show(value)))
+    }
+
     /// A field that may not be set, or not to this.
     pub(crate) fn forbidden(field: impl Into<String>, detail: impl fmt::Display) -> Self {
         Self::new(field, "FieldValueForbidden", format!("Forbidden: {detail}"))

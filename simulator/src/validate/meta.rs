@@ -6,6 +6,8 @@ use super::FieldError;
 use super::names;
 
 const MAX_ANNOTATIONS: u64 = 256 * 1024;
+/// Finalizers that need no domain before their names.
+const STANDARD_FINALIZERS: &[&str] = &["foregroundDeletion", "kubernetes", "orphan"];
 
 /// Validates the metadata of an object; on an update also that its identity stays.
 pub(crate) fn metadata(
@@ -52,8 +54,18 @@ pub(crate) fn metadata(
     out.extend(owners(&meta["ownerReferences"]));
     for (at, finalizer) in meta["finalizers"].as_array().into_iter().flatten().enumerate() {
         let text = finalizer.as_str().unwrap_or_default();
-        let path = format!("metadata.finalizers[{at}]");
-        out.extend(names::qualified(text).into_iter().map(|why| FieldError::invalid_text(&path, text, why)));
+        let path = "metadata.finalizers";
+        out.extend(names::qualified(text).into_iter().map(|why| FieldError::invalid_text(path, text, why)));
+        if !text.contains('/') && !STANDARD_FINALIZERS.contains(&text) {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            out.push(FieldError::invalid_text(format!("{path}[{at}]"), text, why));
+        }
+    }
+    let finalizers = &meta["finalizers"];
+    let has = |name: &str| finalizers.as_array().is_some_and(|all| all.iter().any(|one| one == name));
+    if has("orphan") && has("foregroundDeletion") {
+        let why = "finalizer orphan and foregroundDeletion cannot be both set";
+        out.push(FieldError::invalid("metadata.finalizers", finalizers, why));
     }
     if let Some(old) = old {
         out.extend(identity(meta, &old["metadata"]));
@@ -92,8 +104,8 @@ pub(super) fn annotations(annotations: &Value, path: &str) -> Vec<FieldError> {
 fn owners(owners: &Value) -> Vec<FieldError> {
     let mut out = Vec::new();
     let mut controllers = Vec::new();
-    for (at, owner) in owners.as_array().into_iter().flatten().enumerate() {
-        let path = format!("metadata.ownerReferences[{at}]");
+    for owner in owners.as_array().into_iter().flatten() {
+        let path = "metadata.ownerReferences"; // without an index, as upstream writes it
         for (field, why) in [
             ("apiVersion", "version must not be empty"),
             ("kind", "must not be empty"),
@@ -104,11 +116,15 @@ fn owners(owners: &Value) -> Vec<FieldError> {
                 out.push(FieldError::invalid_text(format!("{path}.{field}"), "", why));
             }
         }
+        if owner["apiVersion"] == "v1" && owner["kind"] == "Event" {
+            out.push(FieldError::invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner"));
+        }
         if owner["controller"] == true {
-            controllers.push(owner["name"].as_str().unwrap_or_default());
+            let text = |field: &str| owner[field].as_str().unwrap_or_default();
+            controllers.push(format!("{}/{}", text("kind"), text("name")));
         }
     }
-    if let [first, second, ..] = controllers[..] {
+    if let [first, second, ..] = &controllers[..] {
         out.push(FieldError::invalid(
             "metadata.ownerReferences",
             owners,

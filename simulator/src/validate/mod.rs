@@ -8,10 +8,17 @@ mod decode;
 mod error;
 mod meta;
 mod names;
+mod pods;
 mod quantity;
+mod rules;
+mod secrets;
+mod workloads;
 
 pub(crate) use custom::custom;
 pub(crate) use decode::decode;
 pub(crate) use error::FieldError;
 pub(crate) use meta::metadata;
-pub(crate) use names::{config_key, is_dns_subdomain, label, label_1035, subdomain};
+pub(crate) use names::{config_key, is_dns_subdomain, label, subdomain};
+pub(crate) use pods::spec as pod;
+pub(crate) use secrets::secret;
+pub(crate) use workloads::{lease, service, workload};

@@ -6,9 +6,6 @@ pub(super) const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist 
 pub(super) const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', \
 and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
 '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-pub(super) const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start \
-with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \
-validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', \
 and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for \
 validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
@@ -26,23 +23,20 @@ pub(crate) fn is_dns_subdomain(text: &str) -> bool {
 /// What is wrong with a subdomain.
 pub(crate) fn subdomain(text: &str) -> Vec<String> {
     let good = text.split('.').all(|part| word(part, is_lower));
-    problems(text, 253, good, SUBDOMAIN)
+    problems(text, 253, "characters", good, SUBDOMAIN)
 }
 
 /// What is wrong with a label.
 pub(crate) fn label(text: &str) -> Vec<String> {
-    problems(text, 63, word(text, is_lower), LABEL)
-}
-
-/// What is wrong with an RFC 1035 label, as Services are named.
-pub(crate) fn label_1035(text: &str) -> Vec<String> {
-    let good = word(text, is_lower) && text.starts_with(|c: char| c.is_ascii_lowercase());
-    problems(text, 63, good, LABEL_1035)
+    if text.contains('.') && text.len() <= 63 && is_dns_subdomain(text) {
+        return vec!["must not contain dots".to_owned()];
+    }
+    problems(text, 63, "characters", word(text, is_lower), LABEL)
 }
 
 /// What is wrong with a label's value.
 pub(super) fn label_value(text: &str) -> Vec<String> {
-    problems(text, 63, text.is_empty() || mixed_word(text), LABEL_VALUE)
+    problems(text, 63, "bytes", text.is_empty() || mixed_word(text), LABEL_VALUE)
 }
 
 /// What is wrong with a key of a label or an annotation.
@@ -59,8 +53,9 @@ pub(super) fn qualified(text: &str) -> Vec<String> {
             name
         }
         _ => {
+            let rule = QUALIFIED.trim_start_matches("name part");
             return vec![format!(
-                "a qualified {QUALIFIED} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+                "a valid label key{rule} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
             )];
         }
     };
@@ -78,7 +73,8 @@ pub(super) fn qualified(text: &str) -> Vec<String> {
 /// What is wrong with a key of a ConfigMap or Secret.
 pub(crate) fn config_key(text: &str) -> Vec<String> {
     let good = !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._".contains(&c));
-    let mut out = problems(text, 253, good, CONFIG_KEY);
+    let mut out =
+        if matches!(text, "." | "..") { Vec::new() } else { problems(text, 253, "bytes", good, CONFIG_KEY) };
     if text == "." || text == ".." {
         out.push(format!("must not be '{text}'"));
     } else if text.starts_with("..") {
@@ -87,10 +83,31 @@ pub(crate) fn config_key(text: &str) -> Vec<String> {
     out
 }
 
-fn problems(text: &str, max: usize, good: bool, message: &str) -> Vec<String> {
+/// What is wrong with the name of a port, as RFC 6335 has it.
+pub(super) fn port_name(text: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    if text.len() > 15 {
+        out.push("must be no more than 15 characters".to_owned());
+    }
+    if !text.bytes().all(|c| is_lower(c) || c == b'-') {
+        out.push("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)".to_owned());
+    }
+    if !text.bytes().any(|c| c.is_ascii_lowercase()) {
+        out.push("must contain at least one letter (a-z)".to_owned());
+    }
+    if text.contains("--") {
+        out.push("must not contain consecutive hyphens".to_owned());
+    }
+    if text.starts_with('-') || text.ends_with('-') {
+        out.push("must not begin or end with a hyphen".to_owned());
+    }
+    out
+}
+
+fn problems(text: &str, max: usize, unit: &str, good: bool, message: &str) -> Vec<String> {
     let mut out = Vec::new();
     if text.len() > max {
-        out.push(format!("must be no more than {max} bytes"));
+        out.push(format!("must be no more than {max} {unit}"));
     }
     if !good {
         out.push(message.to_owned());
@@ -138,7 +155,7 @@ mod tests {
             good.iter().for_each(|text| assert!(check(text), "{text:?}"));
             bad.iter().for_each(|text| assert!(!check(text), "{text:?}"));
         }
-        assert_eq!(label(&"a".repeat(64)), ["must be no more than 63 bytes"]);
+        assert_eq!(label(&"a".repeat(64)), ["must be no more than 63 characters"]);
         assert!(!config_key("..a").is_empty() && config_key("a_B.c").is_empty());
     }
 }

@@ -38,8 +38,6 @@ use serde_json::{Map, Value};
 pub(crate) struct Check {
     pub(crate) check: String,
     pub(crate) steps: Vec<Step>,
-    /// Why the embedded server is allowed to answer otherwise.
-    pub(crate) differs: Option<String>,
 }
 
 /// One request.
@@ -128,6 +126,11 @@ pub(crate) fn tables() -> Result<Vec<Table>> {
         tables.push(Table { topic, checks });
     }
     Ok(tables)
+}
+
+/// The steps that the embedded server is known to answer otherwise.
+pub(crate) fn gaps_file() -> PathBuf {
+    folder().join("gaps.yaml")
 }
 
 fn folder() -> PathBuf {

@@ -26,6 +26,8 @@ impl Normalizer {
             (r"127\.0\.0\.1:\d+", "<address>"),
             (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<jwt>"),
             (r"current: \d+", "current: <version>"),
+            (r#"resourceVersion\\*":\\*"\d+"#, "resourceVersion <version>"),
+            (r"hash=[0-9A-F]{32,}", "hash=<hash>"),
             (r"resource version: \d+ \(\d+\)", "resource version: <version> (<version>)"),
         ];
         Ok(Self {

@@ -1,12 +1,13 @@
 //! Performing a check: its requests on the wire, and what of the answers is kept.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail, ensure};
 use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Map, Value, json};
-use sluice_tests::eventually;
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+use tokio::time::Instant;
 
 use super::check::{Check, Step};
 use super::normal::Normalizer;
@@ -21,11 +22,15 @@ struct Answer {
     body: Value,
 }
 
-/// Performs a check in a new namespace and returns what is kept of each step.
+/// How long a step waits for what it awaits: controllers act within seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Performs a check in a new namespace and returns what is kept of each step. After a step whose `until` was never
+/// reached, or whose answer lacks what later steps need, nothing more is kept.
 ///
 /// # Errors
-/// When the server cannot be reached, or something that a step waits for does not happen.
-pub(crate) async fn perform(client: &Client, check: &Check) -> Result<Value> {
+/// When the namespace cannot be made.
+pub(crate) async fn perform(client: &Client, check: &Check) -> Result<Vec<Value>> {
     let mut normalizer = Normalizer::new()?;
     let namespace = check.namespace();
     let body = json!({"metadata": {"name": namespace}}).to_string();
@@ -34,11 +39,15 @@ pub(crate) async fn perform(client: &Client, check: &Check) -> Result<Value> {
     normalizer.saved.insert("ns".into(), namespace);
     let mut kept = Vec::new();
     for step in &check.steps {
-        let answer = step_answer(client, step, &normalizer).await.with_context(|| step.target.clone())?;
+        let answer = match step_answer(client, step, &normalizer).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                kept.push(format!("{} {}: {error:#}", step.verb, step.target).into());
+                break;
+            }
+        };
         for (name, pointer) in &step.more.save {
-            let found = answer.body.pointer(pointer).with_context(|| {
-                format!("{} {}: nothing at {pointer} in {}", step.verb, step.target, answer.body)
-            })?;
+            let found = answer.body.pointer(pointer).unwrap_or(&Value::Null);
             let text = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
             normalizer.saved.insert(name.clone(), text);
         }
@@ -46,7 +55,7 @@ pub(crate) async fn perform(client: &Client, check: &Check) -> Result<Value> {
             kept.push(keep(step, &answer, &mut normalizer));
         }
     }
-    Ok(kept.into())
+    Ok(kept)
 }
 
 fn keep(step: &Step, answer: &Answer, normalizer: &mut Normalizer) -> Value {
@@ -103,16 +112,25 @@ async fn step_answer(client: &Client, step: &Step, normalizer: &Normalizer) -> R
     if step.more.until.is_empty() {
         return send(client, method, &uri, &headers, body).await;
     }
-    let what = format!("{} {uri}: {:?}", step.verb, step.more.until);
-    eventually(&what, async || {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
         let answer = send(client, method, &uri, &headers, body.clone()).await?;
         let reached = step.more.until.iter().all(|(part, wanted)| match part.as_str() {
             "code" => *wanted == answer.code,
             pointer => answer.body.pointer(pointer).unwrap_or(&Value::Null) == wanted,
         });
-        Ok(reached.then_some(answer))
-    })
-    .await
+        if reached {
+            return Ok(answer);
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "waited for {:?}, got {} {}",
+            step.more.until,
+            answer.code,
+            answer.body
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// `deployments.apps/a/scale` in a namespace.
@@ -136,7 +154,10 @@ async fn send(
     for (name, value) in headers {
         request = request.header(*name, value);
     }
-    let response = client.send(request.body(Body::from(body.into_bytes()))?).await?;
+    let request = request.body(Body::from(body.into_bytes()))?;
+    let response = tokio::time::timeout(PATIENCE, client.send(request))
+        .await
+        .with_context(|| format!("{method} {uri}: no answer"))??;
     let warnings = response
         .headers()
         .get_all("warning")
