@@ -269,6 +269,32 @@ fn links_may_not_leave_the_chart() {
 }
 
 #[test]
+fn aliases_of_aliases_are_counted() {
+    let aliases: String = (0..100).map(|at| format!("- {{name: c, version: '*', alias: a{at}}}\n")).collect();
+    let yaml = format!("apiVersion: v2\nname: c\nversion: 1.0.0\ndependencies:\n{aliases}");
+    let names: Vec<_> = (0..8).map(|depth| format!("{}Chart.yaml", "charts/c/".repeat(depth))).collect();
+    let files: Vec<_> = names.iter().map(|name| (name.as_str(), yaml.as_str())).collect();
+    let error = render(chart(&files).expect("a chart"), &Map::new(), &RenderOptions::default());
+    let error = error.expect_err("too many");
+    assert!(error.contains("more than 10000 subcharts take part"), "{error}");
+}
+
+#[test]
+fn arguments_cannot_ask_for_more_than_they_are_worth() {
+    let merge = |set: String| {
+        let sources = Sources { set: vec![set], ..Sources::default() };
+        sources.merge(&mut |_| Err(String::new())).map_err(|error| error.to_string())
+    };
+    let error = merge(format!("a{}=1", "[0]".repeat(100_000))).expect_err("too deep");
+    assert!(error.contains("nested deeper than 64 levels"), "{error}");
+    let error = merge(format!("a{}=1", "[65536]".repeat(60))).expect_err("too many");
+    assert!(error.contains("more than 1048576 items"), "{error}");
+    let many: Vec<_> = (0..1000).map(|at| format!("a{at}[65536]=1")).collect();
+    assert!(merge(many.join(",")).is_err());
+    assert!(merge(format!("a{}=1", ".b".repeat(100_000))).is_err());
+}
+
+#[test]
 fn a_dependency_on_itself_is_no_loop() {
     let yaml = "apiVersion: v2\nname: c\nversion: 1.0.0\ndependencies: [{name: c, version: '*', alias: d}]\n";
     let parent = chart(&[("Chart.yaml", yaml), ("charts/c/Chart.yaml", yaml)]).expect("a chart");

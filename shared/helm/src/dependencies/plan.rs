@@ -11,6 +11,9 @@ use crate::chart::{Chart, Dependency};
 use crate::semver::{Constraint, Version};
 use crate::values::coalesce::{self, Nulls};
 
+/// How many subcharts may take part: aliases of charts with aliases multiply.
+const CHARTS: usize = 10_000;
+
 /// A chart and the subcharts that take part, recursively.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -44,7 +47,8 @@ impl Plan {
         log: &mut dyn FnMut(LogLine),
     ) -> Result<Self, String> {
         let mut plan = Self::all_of(chart, chart.name());
-        plan.decide(&wanted.part(values), "", wanted, log)?;
+        let mut left = CHARTS;
+        plan.decide(&wanted.part(values), "", wanted, &mut left, log)?;
         Ok(plan)
     }
 
@@ -73,12 +77,13 @@ impl Plan {
         values: &Map<String, Value>,
         path: &str,
         wanted: &Wanted,
+        left: &mut usize,
         log: &mut dyn FnMut(LogLine),
     ) -> Result<(), String> {
         if !self.chart.metadata.declares {
             return Ok(());
         }
-        self.children = self.under_their_names();
+        self.children = self.under_their_names(left)?;
         for dependency in &mut self.dependencies {
             if !dependency.alias.is_empty() {
                 dependency.name.clone_from(&dependency.alias);
@@ -98,13 +103,14 @@ impl Plan {
         self.dependencies.retain(|dependency| !disabled.contains(&dependency.name));
         for child in &mut self.children {
             let path = format!("{path}{}.", child.name);
-            child.decide(&all, &path, wanted, log)?;
+            child.decide(&all, &path, wanted, left, log)?;
         }
         Ok(())
     }
 
-    /// The subcharts that no entry speaks of, then one for each entry that finds its chart.
-    fn under_their_names(&self) -> Vec<Plan> {
+    /// The subcharts that no entry speaks of, then one for each entry that finds its chart. `left` is how many more may
+    /// take part.
+    fn under_their_names(&self, left: &mut usize) -> Result<Vec<Plan>, String> {
         let fits = |wanted: &Dependency, chart: &Chart| {
             wanted.name == chart.name() && compatible(&wanted.version, &chart.metadata.version)
         };
@@ -113,9 +119,16 @@ impl Plan {
         let named = self.dependencies.iter().filter_map(|wanted| {
             let chart = charts.iter().find(|chart| fits(wanted, chart))?;
             let name = if wanted.alias.is_empty() { chart.name() } else { &wanted.alias };
-            Some(Self::all_of(chart, name))
+            Some((chart, name))
         });
-        unnamed.map(|chart| Self::all_of(chart, chart.name())).chain(named).collect()
+        let mut children = Vec::new();
+        for (chart, name) in unnamed.map(|chart| (chart, chart.name())).chain(named) {
+            *left = left
+                .checked_sub(1 + chart.dependencies.len())
+                .ok_or_else(|| format!("more than {CHARTS} subcharts take part, at {name}"))?;
+            children.push(Self::all_of(chart, name));
+        }
+        Ok(children)
     }
 }
 

@@ -11,17 +11,28 @@ use crate::values::coalesce::Node;
 
 /// Paths into values, as a tree.
 #[derive(Debug, Default)]
-pub(crate) struct Wanted(BTreeMap<String, Wanted>);
+pub(crate) struct Wanted {
+    /// All below is wanted.
+    everything: bool,
+    below: BTreeMap<String, Wanted>,
+}
+
+/// Charts, counted once for each name that they may get, for which paths are collected.
+const CHARTS: usize = 1000;
 
 impl Wanted {
     /// What the conditions and tags of a chart and its subcharts ask for.
     pub(crate) fn of(chart: &Arc<Chart>) -> Self {
         let mut wanted = Self::default();
-        wanted.add_chart(chart, &mut Vec::new());
-        wanted
+        match wanted.add_chart(chart, &mut Vec::new(), CHARTS) {
+            Some(_) => wanted,
+            None => Self { everything: true, below: BTreeMap::new() },
+        }
     }
 
-    fn add_chart(&mut self, chart: &Chart, path: &mut Vec<String>) {
+    /// Returns how many charts are left of those that may be looked at, if any.
+    fn add_chart(&mut self, chart: &Chart, path: &mut Vec<String>, left: usize) -> Option<usize> {
+        let mut left = left.checked_sub(1)?;
         for dependency in &chart.metadata.dependencies {
             for tag in &dependency.tags {
                 self.add(["tags", tag].into_iter());
@@ -44,21 +55,25 @@ impl Wanted {
             for name in aliases.chain([child.name()]) {
                 path.push(name.to_owned());
                 self.add(path.iter().map(String::as_str));
-                self.add_chart(child, path);
+                left = self.add_chart(child, path, left)?;
                 path.pop();
             }
         }
+        Some(left)
     }
 
     fn add<'k>(&mut self, mut path: impl Iterator<Item = &'k str>) {
         if let Some(key) = path.next() {
-            self.0.entry(key.to_owned()).or_default().add(path);
+            self.below.entry(key.to_owned()).or_default().add(path);
         }
     }
 
     /// The part of values that is wanted. Of a list only its existence is.
     pub(crate) fn part(&self, values: &Map<String, Value>) -> Map<String, Value> {
-        let pairs = self.0.iter().filter_map(|(key, below)| {
+        if self.everything {
+            return values.clone();
+        }
+        let pairs = self.below.iter().filter_map(|(key, below)| {
             let value = match values.get(key)? {
                 Value::Object(map) => Value::Object(below.part(map)),
                 Value::Array(_) => Value::Array(Vec::new()),
@@ -71,9 +86,9 @@ impl Wanted {
 
     /// A chart of a plan with the wanted part of its defaults, and its subcharts with theirs.
     pub(super) fn chart(&self, plan: &Plan) -> Part {
-        let nothing = Self::default();
+        let other = Self { everything: self.everything, below: BTreeMap::new() };
         let children =
-            plan.children.iter().map(|child| self.0.get(&child.name).unwrap_or(&nothing).chart(child));
+            plan.children.iter().map(|child| self.below.get(&child.name).unwrap_or(&other).chart(child));
         Part {
             name: plan.name.clone(),
             defaults: self.part(&plan.chart.values),

@@ -18,6 +18,12 @@ const MAX_INDEX: i64 = 65_536;
 /// The most dots in a path.
 const MAX_DEPTH: usize = 30;
 
+/// The most lists within lists. Helm has no bound; nobody writes as many brackets.
+const MAX_LISTS: usize = 64;
+
+/// Items that one text may add to lists: `a[65536]` makes as many.
+const MAX_ITEMS: usize = 1 << 20;
+
 /// What becomes of the text behind `=`.
 pub(super) enum Kind<'a> {
     /// `--set`: integers, booleans and null are recognised.
@@ -37,7 +43,7 @@ pub(super) enum Kind<'a> {
 /// # Errors
 /// Helm's text.
 pub(super) fn parse(text: &str, values: &mut Map<String, Value>, kind: Kind<'_>) -> Result<(), String> {
-    let mut parser = Parser { text: text.chars().peekable(), kind };
+    let mut parser = Parser { text: text.chars().peekable(), kind, lists: 0, items: MAX_ITEMS };
     loop {
         match parser.key(values, 0) {
             Ok(()) => {}
@@ -50,6 +56,10 @@ pub(super) fn parse(text: &str, values: &mut Map<String, Value>, kind: Kind<'_>)
 struct Parser<'t, 'k> {
     text: Peekable<Chars<'t>>,
     kind: Kind<'k>,
+    /// Lists within lists at the place in hand.
+    lists: usize,
+    /// Items that may still be added to lists.
+    items: usize,
 }
 
 /// Why a part of the text is not a whole pair.
@@ -212,8 +222,13 @@ impl Parser<'_, '_> {
                     Some(Value::Array(inner)) => inner.clone(),
                     Some(other) => return Err(not_a(other, "[]interface {}")),
                 };
+                if self.lists >= MAX_LISTS {
+                    return Err(format!("lists are nested deeper than {MAX_LISTS} levels").into());
+                }
+                self.lists += 1;
                 self.item(&mut inner, next, depth)?;
-                set_item(list, index, Value::Array(inner))
+                self.lists -= 1;
+                self.set_item(list, index, Value::Array(inner))
             }
             Some(_) => {
                 let mut inner = match at(list, index) {
@@ -222,7 +237,7 @@ impl Parser<'_, '_> {
                 };
                 let read = self.key(&mut inner, depth);
                 if read.is_ok() || at(list, index).is_some() {
-                    set_item(list, index, Value::Object(inner))?;
+                    self.set_item(list, index, Value::Object(inner))?;
                 }
                 read
             }
@@ -233,31 +248,50 @@ impl Parser<'_, '_> {
         match &self.kind {
             Kind::Json => {
                 if self.is_empty_value() {
-                    return set_item(list, index, Value::Null);
+                    return self.set_item(list, index, Value::Null);
                 }
                 let value = self.json()?;
-                set_item(list, index, value)?;
+                self.set_item(list, index, value)?;
                 self.is_empty_value();
                 return Ok(());
             }
             Kind::Literal => {
                 let text = self.text.by_ref().collect();
-                return set_item(list, index, Value::String(text));
+                return self.set_item(list, index, Value::String(text));
             }
             _ => {}
         }
         match self.text.peek() {
-            None => set_item(list, index, Value::String(String::new())),
+            None => self.set_item(list, index, Value::String(String::new())),
             Some('{') => {
                 let inner = self.list()?;
-                set_item(list, index, Value::Array(inner))
+                self.set_item(list, index, Value::Array(inner))
             }
             Some(_) => {
                 let (text, _) = self.until(&[',']);
                 let value = self.scalar(text)?;
-                set_item(list, index, value)
+                self.set_item(list, index, value)
             }
         }
+    }
+
+    fn set_item(&mut self, list: &mut Vec<Value>, index: i64, value: Value) -> Read<()> {
+        if index > MAX_INDEX {
+            return Err(
+                format!("index of {index} is greater than maximum supported index of {MAX_INDEX}").into()
+            );
+        }
+        let at = usize::try_from(index).map_err(|_| format!("negative {index} index not allowed"))?;
+        if list.len() <= at {
+            self.items = (self.items + list.len())
+                .checked_sub(at + 1)
+                .ok_or_else(|| format!("more than {MAX_ITEMS} items of lists are set at once"))?;
+            list.resize(at + 1, Value::Null);
+        }
+        if let Some(item) = list.get_mut(at) {
+            *item = value;
+        }
+        Ok(())
     }
 
     /// `{a,b}`: a list of scalars, with the comma behind it.
@@ -331,20 +365,6 @@ fn set(data: &mut Map<String, Value>, key: String, value: Value) {
 
 fn at(list: &mut [Value], index: i64) -> Option<&mut Value> {
     usize::try_from(index).ok().and_then(|index| list.get_mut(index))
-}
-
-fn set_item(list: &mut Vec<Value>, index: i64, value: Value) -> Read<()> {
-    if index > MAX_INDEX {
-        return Err(format!("index of {index} is greater than maximum supported index of {MAX_INDEX}").into());
-    }
-    let at = usize::try_from(index).map_err(|_| format!("negative {index} index not allowed"))?;
-    if list.len() <= at {
-        list.resize(at + 1, Value::Null);
-    }
-    if let Some(item) = list.get_mut(at) {
-        *item = value;
-    }
-    Ok(())
 }
 
 fn typed(text: String) -> Value {
