@@ -50,7 +50,7 @@ pub fn shown_hooks(manifests: &Manifests, selection: Selection) -> impl Iterator
     manifests
         .hooks
         .iter()
-        .filter(move |hook| !selection.no_hooks && !(selection.skip_tests && hook.runs_at(HookEvent::Test)))
+        .filter(move |hook| !(selection.no_hooks || selection.skip_tests && hook.runs_at(HookEvent::Test)))
 }
 
 /// The documents of an output whose template matches one of the patterns, in the order of the patterns.

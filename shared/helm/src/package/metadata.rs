@@ -74,7 +74,7 @@ pub fn lock_yaml(lock: &Lock, epoch: Option<u64>) -> String {
 /// When a lock was written.
 pub(super) fn lock_time(lock: &Lock) -> Option<SystemTime> {
     let time: jiff::Timestamp = lock.generated.parse().ok()?;
-    SystemTime::try_from(time).ok()
+    Some(SystemTime::from(time))
 }
 
 fn rfc3339(time: SystemTime) -> Option<String> {

@@ -123,11 +123,14 @@ fn metaschema(draft: Draft) -> Result<&'static Schema, Fault> {
     compiled.as_ref().map_err(Clone::clone)
 }
 
+/// A schema that can be used, or why it cannot.
+type Compiled = Arc<Result<Schema, Fault>>;
+
 /// The schemas of a chart and its subcharts, compiled when they are first needed.
 #[derive(Debug, Default)]
 pub struct Schemas {
     /// By the memory of the text, which the entry keeps alive.
-    compiled: Mutex<Vec<(Bytes, Arc<Result<Schema, Fault>>)>>,
+    compiled: Mutex<Vec<(Bytes, Compiled)>>,
 }
 
 impl Schemas {
@@ -184,7 +187,7 @@ impl Schemas {
         }
     }
 
-    fn schema(&self, text: &Bytes) -> Arc<Result<Schema, Fault>> {
+    fn schema(&self, text: &Bytes) -> Compiled {
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |known: &Bytes| known.as_ptr() == text.as_ptr() && known.len() == text.len();
         if let Some((_, schema)) = compiled.iter().find(|(known, _)| same(known)) {

@@ -68,7 +68,7 @@ impl Decimal {
                 base = base * base % modulus;
                 rest >>= 1;
             }
-            (self.digits % modulus) * power % modulus == 0
+            ((self.digits % modulus) * power).is_multiple_of(modulus)
         } else {
             let scale = 10_u128.checked_pow(shift.unsigned_abs());
             match scale.and_then(|scale| unit.digits.checked_mul(scale)) {

@@ -491,7 +491,8 @@ impl<'s, 'b> Validator<'s, 'b> {
 
     fn number(&self, task: &mut Task<'s, '_>, got: &Bound) {
         let rules = &task.node.number;
-        let faults: [(&str, Option<Bound>, fn(Decimal, Decimal) -> bool); 5] = [
+        type Fault = (&'static str, Option<Bound>, fn(Decimal, Decimal) -> bool);
+        let faults: [Fault; 5] = [
             ("minimum", rules.minimum, |got, want| got < want),
             ("maximum", rules.maximum, |got, want| got > want),
             ("exclusiveMinimum", rules.above, |got, want| got <= want),
@@ -618,15 +619,13 @@ fn keyword_step(keyword: &'static str) -> &'static str {
 fn unevaluated<'v>(node: &Node, value: &'v Value, needed: bool) -> Unevaluated<'v> {
     let mut left = Unevaluated::default();
     match value {
-        Value::Object(map) => {
-            if node.object.additional.is_none() && (needed || node.object.unevaluated.is_some()) {
-                left.properties = map.keys().map(String::as_str).collect();
-            }
+        Value::Object(map)
+            if node.object.additional.is_none() && (needed || node.object.unevaluated.is_some()) =>
+        {
+            left.properties = map.keys().map(String::as_str).collect();
         }
-        Value::Array(items) => {
-            if needed || node.array.unevaluated.is_some() {
-                left.items = (node.items_evaluated()..items.len()).collect();
-            }
+        Value::Array(items) if needed || node.array.unevaluated.is_some() => {
+            left.items = (node.items_evaluated()..items.len()).collect();
         }
         _ => {}
     }
