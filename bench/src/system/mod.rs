@@ -132,7 +132,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         let controller = start_controller(name, binary, &args.arguments, &kubeconfig, dir.path(), &logs);
         system.processes.push(controller.await?);
     }
-    let idle = || async { Ok(tokio::time::sleep(Duration::from_secs(args.idle)).await) };
+    let idle = || async {
+        tokio::time::sleep(Duration::from_secs(args.idle)).await;
+        Ok(())
+    };
     let mut phases = vec![system.measure("idle", None, idle()).await?];
 
     let install = system.measure("direct install", None, bench.apply_directly(Version::First)).await?;

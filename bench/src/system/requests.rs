@@ -127,6 +127,6 @@ mod tests {
         let mut log = RequestLog::new(&path);
         assert_eq!(log.take().unwrap(), Counts::from([("list pods".to_owned(), 1)]));
         fs::write(&path, "GET /api/v1/pods \nGET /api/v1/pods/x a b\n").unwrap();
-        assert_eq!(log.take().unwrap(), Counts::from([("list pods".to_owned(), 1)]), "the rest of that line");
+        assert_eq!(log.take().unwrap(), Counts::from([("get pods".to_owned(), 1)]), "the whole of that line");
     }
 }
