@@ -12,6 +12,24 @@
 //! [`Renderer`] ties steps 3 to 5 together: load a chart once, compile it once, render it with many values, from any
 //! thread. [`lint`], [`package`] and [`show`] are what the commands of these names need.
 //!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use sluice_helm::chart::LoadOptions;
+//! use sluice_helm::{Chart, ChartFile, Release, RenderOptions, Renderer};
+//!
+//! let file = |name: &str, text: &'static str| ChartFile { name: name.into(), data: text.into(), modified: None };
+//! let files = vec![
+//!     file("Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n"),
+//!     file("templates/x.yaml", "name: {{ .Release.Name }}\n"),
+//! ];
+//! let renderer = Renderer::new(Arc::new(Chart::from_files(files, &LoadOptions::default())?));
+//! let release = Release { name: "web".into(), namespace: "default".into(), revision: 1, is_upgrade: false };
+//! let rendered = renderer.render(&release, &serde_json::Map::new(), &RenderOptions::default())?;
+//! assert_eq!(rendered.files[0].text, "name: web\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! The crate knows nothing of clusters: `lookup` is a trait, empty unless the caller has one. Charts are untrusted:
 //! sizes, depths and loops are bounded, and nothing is read outside of the chart's folder unless allowed.
 

@@ -16,7 +16,10 @@ pub(super) fn is_request_url(text: &str) -> bool {
 
 /// Whether a text looks like the address of a page, also without a scheme: `example.com/a`.
 pub(super) fn is_url(text: &str) -> bool {
-    if !(4..2083).contains(&text.len()) || text.starts_with('.') || text.chars().any(char::is_whitespace) {
+    if !(4..2083).contains(&text.len())
+        || text.starts_with(['.', '/', '?', '#'])
+        || text.chars().any(char::is_whitespace)
+    {
         return false;
     }
     let schemes = ["ftp", "tcp", "udp", "ws", "wss", "http", "https"];
