@@ -1,10 +1,13 @@
-//! What a pass costs: nothing per object when nothing changed, one request for an object that did.
+//! What a pass costs: nothing per object when nothing changed, and requests about those objects only that did.
 
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use sluice_git::testing::{GitServer, Options};
 use sluice_tests::flux::{self, Flux};
-use sluice_tests::{Cluster, Request, on_both_servers};
+use sluice_tests::{Cluster, Request, eventually, on_both_servers};
 
 on_both_servers!(work_is_as_large_as_the_change);
 
@@ -46,6 +49,35 @@ async fn work_is_as_large_as_the_change(cluster: &Cluster) -> Result<()> {
     flux::fetch(cluster, "GitRepository", APP, &commit).await?;
     flux::applied(cluster, APP, &commit).await?;
     expect(cluster, &["patch map-3"])?;
+
+    // One changed by hand, which the controller sees by itself. A dry run tells it whether that is drift.
+    let maps: Api<ConfigMap> = Api::namespaced(cluster.client(), APP);
+    cluster.forget_requests()?;
+    let meddled = json!({"data": {"value": "by hand"}});
+    maps.patch("map-7", &PatchParams::default(), &Patch::Merge(meddled)).await?;
+    eventually("a changed object to be put right", async || {
+        let value = maps.get("map-7").await?.data.and_then(|mut data| data.remove("value"));
+        Ok((value.as_deref() == Some("first")).then_some(()))
+    })
+    .await?;
+    flux::reconcile(cluster, "Kustomization", APP).await?;
+    expect(cluster, &["try map-7", "patch map-7"])?;
+
+    // One deleted by hand.
+    cluster.forget_requests()?;
+    maps.delete("map-9", &DeleteParams::default()).await?;
+    eventually("a deleted object to return", async || Ok(maps.get_opt("map-9").await?)).await?;
+    flux::reconcile(cluster, "Kustomization", APP).await?;
+    expect(cluster, &["try map-9", "patch map-9"])?;
+
+    // One removed from Git. It is read before it is deleted: somebody else may own it by now.
+    cluster.forget_requests()?;
+    repository.remove("app/11.yaml");
+    let commit = repository.commit("remove an object");
+    flux::fetch(cluster, "GitRepository", APP, &commit).await?;
+    flux::applied(cluster, APP, &commit).await?;
+    ensure!(maps.get_opt("map-11").await?.is_none(), "the removed object is still there");
+    expect(cluster, &["get map-11", "delete map-11"])?;
     controllers.stop().await
 }
 
@@ -56,11 +88,12 @@ fn about_objects(cluster: &Cluster) -> Result<Vec<String>> {
     own.filter(|request| request.uri.contains(&format!("/namespaces/{APP}/"))).map(shown).collect()
 }
 
-/// `verb name`.
+/// `verb name`, where the verb of a dry run is `try`.
 fn shown(request: &Request) -> Result<String> {
     let path = request.uri.split('?').next().unwrap_or_default();
     let name = path.rsplit('/').next().context("a path has segments")?;
-    Ok(format!("{} {name}", request.verb))
+    let verb = if request.uri.contains("dryRun=All") { "try" } else { &request.verb };
+    Ok(format!("{verb} {name}"))
 }
 
 fn expect(cluster: &Cluster, wanted: &[&str]) -> Result<()> {
