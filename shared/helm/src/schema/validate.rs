@@ -248,7 +248,7 @@ impl<'s, 'b> Validator<'s, 'b> {
                 path.push_str(own.strip_prefix(above.as_str()).unwrap_or(&own));
             } else {
                 path.push('/');
-                path.push_str(keyword_step(scope.keyword));
+                path.push_str(scope.keyword);
             }
         }
         path
@@ -610,10 +610,6 @@ impl<'s, 'b> Validator<'s, 'b> {
             _ => {}
         }
     }
-}
-
-fn keyword_step(keyword: &'static str) -> &'static str {
-    keyword
 }
 
 fn unevaluated<'v>(node: &Node, value: &'v Value, needed: bool) -> Unevaluated<'v> {
