@@ -52,14 +52,10 @@ pub(crate) fn metadata(
     out.extend(labels(&meta["labels"], "metadata.labels"));
     out.extend(annotations(&meta["annotations"], "metadata.annotations"));
     out.extend(owners(&meta["ownerReferences"]));
-    for (at, finalizer) in meta["finalizers"].as_array().into_iter().flatten().enumerate() {
+    for finalizer in meta["finalizers"].as_array().into_iter().flatten() {
         let text = finalizer.as_str().unwrap_or_default();
         let path = "metadata.finalizers";
         out.extend(names::qualified(text).into_iter().map(|why| FieldError::invalid_text(path, text, why)));
-        if !text.contains('/') && !STANDARD_FINALIZERS.contains(&text) {
-            let why = "name is neither a standard finalizer name nor is it fully qualified";
-            out.push(FieldError::invalid_text(format!("{path}[{at}]"), text, why));
-        }
     }
     let finalizers = &meta["finalizers"];
     let has = |name: &str| finalizers.as_array().is_some_and(|all| all.iter().any(|one| one == name));
@@ -164,4 +160,16 @@ fn identity(new: &Value, old: &Value) -> Vec<FieldError> {
         }
     }
     out
+}
+/// What built-in kinds want of finalizers besides: a group in front of the name, unless it is one of Kubernetes' own.
+pub(crate) fn finalizers(object: &Value) -> Vec<FieldError> {
+    let names = object["metadata"]["finalizers"].as_array().into_iter().flatten().enumerate();
+    names
+        .map(|(at, name)| (at, name.as_str().unwrap_or_default()))
+        .filter(|(_, name)| !name.contains('/') && !STANDARD_FINALIZERS.contains(name))
+        .map(|(at, name)| {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            FieldError::invalid_text(format!("metadata.finalizers[{at}]"), name, why)
+        })
+        .collect()
 }

@@ -17,7 +17,7 @@ mod workloads;
 pub(crate) use custom::custom;
 pub(crate) use decode::decode;
 pub(crate) use error::FieldError;
-pub(crate) use meta::metadata;
+pub(crate) use meta::{finalizers, metadata};
 pub(crate) use names::{config_key, is_dns_subdomain, label, subdomain};
 pub(crate) use pods::spec as pod;
 pub(crate) use secrets::secret;
