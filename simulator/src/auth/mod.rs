@@ -113,8 +113,11 @@ impl Authenticator {
         let impersonated_groups: Vec<String> = groups.map(str::to_owned).collect();
         let acting = match headers.get("Impersonate-User").and_then(|value| value.to_str().ok()) {
             None if !impersonated_groups.is_empty() => {
-                let message = "requested groups without impersonating a user name";
-                return Err(ApiError::internal(message));
+                let message = format!(
+                    "requested &user.DefaultInfo{{Name:\"\", UID:\"\", Groups:[]string{impersonated_groups:?}, \
+                     Extra:map[string][]string(nil)}} without impersonating a user name"
+                );
+                return Err(ApiError::bad_request(message));
             }
             None => sender.clone(),
             Some(name) => User::named(name, impersonated_groups.clone()),

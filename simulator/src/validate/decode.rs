@@ -224,13 +224,20 @@ impl Walk {
     }
 }
 
-/// Fills in the defaults of a custom kind; a null where none may be counts as absent.
+/// Fills in the defaults of a custom kind. A null where none may be counts as absent: it gives way to the default, or goes.
 fn default(view: View<'_>, value: &mut Value, depth: usize) {
     if depth > MAX_DEPTH {
         return;
     }
     match value {
         Value::Object(map) => {
+            map.retain(|name, value| {
+                !value.is_null()
+                    || view.property(name).or_else(|| view.additional()).is_none_or(|inner| {
+                        let node = inner.node();
+                        node.name.is_some() || node.nullable || inner.default().is_some()
+                    })
+            });
             for (name, property) in view.properties() {
                 if property.node().name.as_deref() == Some("ObjectMeta") {
                     continue;

@@ -127,18 +127,32 @@ impl Normalizer {
                     name if name.is_empty() => name,
                     name => format!(" of {name}"),
                 };
-                let fields = self.value(&entry["fieldsV1"]);
+                let fields = self.fields(&entry["fieldsV1"]);
                 format!(
                     "{} by {}{subresource} in {}: {}",
                     text("operation"),
                     text("manager"),
                     text("apiVersion"),
-                    self.text(&fields.to_string())
+                    fields
                 )
             })
             .collect();
         lines.sort();
         lines.into()
+    }
+
+    /// A set of fields whose keys may hold uids: named first, sorted then.
+    fn fields(&mut self, fields: &Value) -> Value {
+        let Some(map) = fields.as_object() else { return fields.clone() };
+        let named: BTreeMap<String, Value> =
+            map.iter().map(|(key, inner)| (self.text(key), self.fields(inner))).collect();
+        Value::Object(named.into_iter().collect())
+    }
+
+    /// Keeps a part of an answer for later steps; uids get their numbers in the order in which they are saved.
+    pub(crate) fn save(&mut self, name: &str, text: String) {
+        self.text(&text);
+        self.saved.insert(name.to_owned(), text);
     }
 
     fn text(&mut self, text: &str) -> String {

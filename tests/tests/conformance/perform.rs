@@ -49,7 +49,7 @@ pub(crate) async fn perform(client: &Client, check: &Check) -> Result<Vec<Value>
         for (name, pointer) in &step.more.save {
             let found = answer.body.pointer(pointer).unwrap_or(&Value::Null);
             let text = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
-            normalizer.saved.insert(name.clone(), text);
+            normalizer.save(name, text);
         }
         if !step.more.quiet {
             kept.push(keep(step, &answer, &mut normalizer));
