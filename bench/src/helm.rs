@@ -120,7 +120,7 @@ fn median(samples: Vec<Sample>) -> Sample {
 fn measure(program: &[&Path], arguments: &[OsString]) -> Result<Sample> {
     let this = std::env::current_exe().context("cannot find this program")?;
     let output = Command::new(this)
-        .args(["measure-one".as_ref(), "--".as_ref()])
+        .args(["measure-one", "--"])
         .args(program)
         .arg("template")
         .args(arguments)
