@@ -23,7 +23,7 @@ pub(super) fn run(options: &LintOptions, namespace: &str) -> Result<(), Failure>
     let wanted = Options {
         values: merge(&options.values)?,
         namespace: namespace.to_owned(),
-        capabilities: capabilities.into(),
+        capabilities,
         skip_schema_validation: options.skip_schema_validation,
         load: load_options(),
         log: Some(Arc::new(log_line)),
