@@ -1,5 +1,6 @@
 //! Performing a check: its requests on the wire, and what of the answers is kept.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -24,13 +25,15 @@ struct Answer {
 
 /// How long a step waits for what it awaits: controllers act within seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The same for a step that is known not to get there.
+const LITTLE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Performs a check in a new namespace and returns what is kept of each step. After a step whose `until` was never
 /// reached, or whose answer lacks what later steps need, nothing more is kept.
 ///
 /// # Errors
 /// When the namespace cannot be made.
-pub(crate) async fn perform(client: &Client, check: &Check) -> Result<Vec<Value>> {
+pub(crate) async fn perform(client: &Client, check: &Check, gaps: &BTreeSet<u64>) -> Result<Vec<Value>> {
     let mut normalizer = Normalizer::new()?;
     let namespace = check.namespace();
     let body = json!({"metadata": {"name": namespace}}).to_string();
@@ -39,7 +42,9 @@ pub(crate) async fn perform(client: &Client, check: &Check) -> Result<Vec<Value>
     normalizer.saved.insert("ns".into(), namespace);
     let mut kept = Vec::new();
     for step in &check.steps {
-        let answer = match step_answer(client, step, &normalizer).await {
+        let known = gaps.contains(&(kept.len() as u64 + 1));
+        let patience = if known { LITTLE_PATIENCE } else { PATIENCE };
+        let answer = match step_answer(client, step, &normalizer, patience).await {
             Ok(answer) => answer,
             Err(error) => {
                 kept.push(format!("{} {}: {error:#}", step.verb, step.target).into());
@@ -81,7 +86,12 @@ fn keep(step: &Step, answer: &Answer, normalizer: &mut Normalizer) -> Value {
     Value::Object(out)
 }
 
-async fn step_answer(client: &Client, step: &Step, normalizer: &Normalizer) -> Result<Answer> {
+async fn step_answer(
+    client: &Client,
+    step: &Step,
+    normalizer: &Normalizer,
+    patience: Duration,
+) -> Result<Answer> {
     let fill = |text: &str| {
         normalizer
             .saved
@@ -100,7 +110,7 @@ async fn step_answer(client: &Client, step: &Step, normalizer: &Normalizer) -> R
         "MERGE" => ("PATCH", "application/merge-patch+json"),
         "STRATEGIC" => ("PATCH", "application/strategic-merge-patch+json"),
         "APPLY" => ("PATCH", "application/apply-patch+yaml"),
-        "WATCH" => return watch(client, &uri, step.body["events"].as_u64().unwrap_or(1)).await,
+        "WATCH" => return watch(client, &uri, step.body["events"].as_u64().unwrap_or(1), patience).await,
         "GET" | "POST" | "PUT" | "PATCH" | "DELETE" => (step.verb.as_str(), "application/json"),
         other => bail!("unknown verb {other}"),
     };
@@ -112,7 +122,7 @@ async fn step_answer(client: &Client, step: &Step, normalizer: &Normalizer) -> R
     if step.more.until.is_empty() {
         return send(client, method, &uri, &headers, body).await;
     }
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     loop {
         let answer = send(client, method, &uri, &headers, body.clone()).await?;
         let reached = step.more.until.iter().all(|(part, wanted)| match part.as_str() {
@@ -172,14 +182,14 @@ async fn send(
 }
 
 /// The first events of a watch; an answer that is no stream ends by itself.
-async fn watch(client: &Client, uri: &str, events: u64) -> Result<Answer> {
+async fn watch(client: &Client, uri: &str, events: u64, patience: Duration) -> Result<Answer> {
     let request = http::Request::get(uri).header("user-agent", USER_AGENT).body(Body::empty())?;
     let response = client.send(request).await?;
     let code = response.status().as_u16();
     let mut body = response.into_body();
     let (mut text, mut lines) = (Vec::new(), Vec::new());
     while (lines.len() as u64) < events {
-        let frame = tokio::time::timeout(PATIENCE, body.frame())
+        let frame = tokio::time::timeout(patience, body.frame())
             .await
             .with_context(|| format!("{uri}: waited for event {} of {events}", lines.len() + 1))?;
         let Some(frame) = frame else { break };
