@@ -211,3 +211,32 @@ fn go_type(value: &Value) -> &'static str {
         Value::Object(_) => "map[string]interface {}",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schemas_that_would_go_on_for_ever_are_given_up() {
+        let chain: Map<String, Value> = (0..5000)
+            .map(|index| {
+                (format!("d{index}"), serde_json::json!({ "$ref": format!("#/$defs/d{}", index + 1) }))
+            })
+            .chain([("d5000".to_owned(), Value::Bool(true))])
+            .collect();
+        let chain = serde_json::json!({ "$defs": chain, "$ref": "#/$defs/d0" }).to_string();
+        let nested = format!("{}{{}}{}", "{\"not\":".repeat(3000), "}".repeat(3000));
+        for (schema, want) in [
+            (chain.as_str(), "nested too deeply"),
+            (nested.as_str(), "recursion limit"),
+            (r##"{"$ref": "#"}"##, "causing reference cycle"),
+            (r#"{"$ref": "file:///etc/passwd"}"#, "references to local files are not followed"),
+            (r#"{"$ref": "https://example.com/x"}"#, "references to the network are not followed"),
+        ] {
+            let fault = Schema::compile(schema.as_bytes())
+                .and_then(|schema| schema.validate(&serde_json::json!({})))
+                .expect_err("it is given up");
+            assert!(fault.to_string().contains(want), "{want}: {fault}");
+        }
+    }
+}
