@@ -43,7 +43,7 @@ pub struct Cluster {
 }
 
 enum ApiServer {
-    Embedded { server: Server, requests: Arc<Mutex<Vec<Request>>>, gate: Arc<Mutex<Option<Gate>>> },
+    Embedded { server: Box<Server>, requests: Arc<Mutex<Vec<Request>>>, gate: Arc<Mutex<Option<Gate>>> },
     Real(Box<ControlPlane>),
 }
 
@@ -69,7 +69,12 @@ impl Cluster {
         let kubeconfig = folder.path().join("kubeconfig");
         fs::write(&kubeconfig, server.kubeconfig())?;
         let client = connect(&kubeconfig).await?;
-        Ok(Self { server: ApiServer::Embedded { server, requests, gate }, client, kubeconfig, folder })
+        Ok(Self {
+            server: ApiServer::Embedded { server: Box::new(server), requests, gate },
+            client,
+            kubeconfig,
+            folder,
+        })
     }
 
     /// Starts a real control plane, from the binaries of `tests/controlplane/build`.
