@@ -85,12 +85,12 @@ mod tests {
         };
         write(
             "kustomization.yaml",
-            "namespace: n\nnamePrefix: my-\nhelmCharts: [{name: c, releaseName: r, valuesInline: {n: 3}}]\n",
+            "namespace: team\nnamePrefix: my-\nhelmCharts: [{name: c, releaseName: r, valuesInline: {count: 3}}]\n",
         );
         write("charts/c/Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n");
         write(
             "charts/c/templates/map.yaml",
-            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}}\ndata: {ns: {{ .Release.Namespace }}, n: {{ quote .Values.n }}}\n",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}}\ndata: {ns: {{ .Release.Namespace }}, count: {{ quote .Values.count }}}\n",
         );
         let build = |helm| build_dir(folder.path(), LoadRestrictions::RootOnly, helm);
         let refused = build(None).unwrap_err();
@@ -98,7 +98,7 @@ mod tests {
         let helm = Helm { renderer: Arc::new(Inflator), api_versions: Vec::new(), kube_version: None };
         assert_eq!(
             sluice_kustomize::to_yaml(&build(Some(helm)).unwrap().objects),
-            "apiVersion: v1\ndata:\n  \"n\": \"3\"\n  ns: \"n\"\nkind: ConfigMap\nmetadata:\n  name: my-r\n"
+            "apiVersion: v1\ndata:\n  count: \"3\"\n  ns: team\nkind: ConfigMap\nmetadata:\n  name: my-r\n"
         );
     }
 

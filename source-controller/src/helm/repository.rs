@@ -162,7 +162,7 @@ fn human(bytes: u64) -> String {
     }
     // In thousandths, cut to four digits.
     let thousandths = u128::from(bytes) * 1000 / divisor;
-    let step = 10_u128.pow(u32::try_from(thousandths.max(1).ilog10()).unwrap_or(0).saturating_sub(3));
+    let step = 10_u128.pow(thousandths.max(1).ilog10().saturating_sub(3));
     let rounded = (u128::from(bytes) * 1000 + divisor * step / 2) / (divisor * step) * step;
     let text = format!("{}.{:03}", rounded / 1000, rounded % 1000);
     format!("{}{}", text.trim_end_matches('0').trim_end_matches('.'), UNITS[unit])

@@ -40,9 +40,12 @@ pub(crate) async fn clean(world: &World<'_>) -> Result<()> {
         Ok((files == wanted).then_some(()))
     });
     found.await.map_err(|error| error.context(format!("it holds {:?}", files(&world.storage()))))?;
-    // Directories of passes go with the pass, or with the next start.
+    // Directories of passes go with the pass, a moment after its status is written, or with the next start.
     let work = scratch(world, "source-controller-work-")?;
-    ensure!(work.iter().all(|dir| files(dir).is_ok_and(|left| left.is_empty())), "left behind in {work:?}");
+    eventually(&format!("{work:?} to be empty"), async || {
+        Ok(work.iter().all(|dir| files(dir).is_ok_and(|left| left.is_empty())).then_some(()))
+    })
+    .await?;
     Ok(())
 }
 
