@@ -7,6 +7,9 @@ use anyhow::Result;
 use regex::{Captures, Regex};
 use serde_json::{Map, Value};
 
+/// How much of `generateName` gets into a name, in bytes.
+const MAX_PREFIX: usize = 58;
+
 /// What a check has seen so far.
 pub(crate) struct Normalizer {
     uid: Regex,
@@ -89,7 +92,9 @@ impl Normalizer {
             };
             out.insert(key.clone(), shown);
         }
+        // A long one is cut, so that the name keeps within a label.
         let prefix = map.get("generateName").and_then(Value::as_str).unwrap_or_default();
+        let prefix = prefix.get(..MAX_PREFIX).unwrap_or(prefix);
         let name = map.get("name").and_then(Value::as_str).unwrap_or_default();
         if let Some(suffix) = name.strip_prefix(prefix).filter(|_| !prefix.is_empty()) {
             out.insert("name".into(), format!("{prefix}<{} characters>", suffix.len()).into());
