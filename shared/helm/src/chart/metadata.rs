@@ -116,6 +116,27 @@ pub struct Lock {
 }
 
 impl Metadata {
+    /// The keys of `Chart.yaml`.
+    pub(crate) const KEYS: [&'static str; 17] = [
+        "name",
+        "home",
+        "sources",
+        "version",
+        "description",
+        "keywords",
+        "maintainers",
+        "icon",
+        "apiVersion",
+        "condition",
+        "tags",
+        "appVersion",
+        "deprecated",
+        "annotations",
+        "kubeVersion",
+        "dependencies",
+        "type",
+    ];
+
     /// Lays the fields of a YAML text over what is there, as `Chart.yaml` and then `requirements.yaml` are read.
     ///
     /// # Errors
@@ -144,26 +165,7 @@ impl Metadata {
     }
 
     fn decode(&mut self, decoder: &mut Decoder, node: &Node) {
-        const NAMES: [&str; 17] = [
-            "name",
-            "home",
-            "sources",
-            "version",
-            "description",
-            "keywords",
-            "maintainers",
-            "icon",
-            "apiVersion",
-            "condition",
-            "tags",
-            "appVersion",
-            "deprecated",
-            "annotations",
-            "kubeVersion",
-            "dependencies",
-            "type",
-        ];
-        decoder.fields("v2.Metadata", &NAMES, node, |d, name, node| match name {
+        decoder.fields("v2.Metadata", &Self::KEYS, node, |d, name, node| match name {
             "name" => d.text(node, &mut self.name),
             "home" => d.text(node, &mut self.home),
             "sources" => d.texts(node, &mut self.sources),

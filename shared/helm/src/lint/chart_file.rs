@@ -13,26 +13,7 @@ use crate::{Metadata, yaml};
 
 const FILE: &str = "Chart.yaml";
 
-/// The keys that Helm knows, and those of the maps in its lists.
-const KEYS: &[&str] = &[
-    "name",
-    "home",
-    "sources",
-    "version",
-    "description",
-    "keywords",
-    "maintainers",
-    "icon",
-    "apiVersion",
-    "condition",
-    "tags",
-    "appVersion",
-    "deprecated",
-    "annotations",
-    "kubeVersion",
-    "dependencies",
-    "type",
-];
+/// The keys that Helm knows in the maps of its lists.
 const MAINTAINER_KEYS: &[&str] = &["name", "email", "url"];
 const DEPENDENCY_KEYS: &[&str] =
     &["name", "version", "repository", "condition", "tags", "enabled", "import-values", "alias"];
@@ -117,7 +98,7 @@ fn strict_fault(text: &[u8]) -> Option<String> {
     };
     // The fields are decoded in the order of their names.
     let mut found: Vec<(String, String)> = Vec::new();
-    if let Some(key) = unknown(&value, KEYS) {
+    if let Some(key) = unknown(&value, &Metadata::KEYS) {
         found.push((key.clone(), key));
     }
     for (list, known) in [("dependencies", DEPENDENCY_KEYS), ("maintainers", MAINTAINER_KEYS)] {
