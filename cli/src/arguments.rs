@@ -127,6 +127,12 @@ pub(crate) enum Command {
     /// Show what an object put on the cluster
     #[command(subcommand, arg_required_else_help = true)]
     Tree(TreeTarget),
+    /// Show what was released, newest first
+    #[command(subcommand, arg_required_else_help = true)]
+    History(HistoryTarget),
+    /// Print what an object's controller knows and works with
+    #[command(subcommand, arg_required_else_help = true)]
+    Debug(DebugTarget),
     /// Show the events of Flux's kinds
     Events(EventsOptions),
 }
@@ -296,10 +302,30 @@ pub(crate) struct GetWithSource {
 pub(crate) enum ReconcileTarget {
     /// A source
     #[command(subcommand, alias = "sources", arg_required_else_help = true)]
-    Source(Source<ReconcileName>),
+    Source(ReconcileSource),
     /// A Kustomization
     #[command(alias = "ks")]
     Kustomization(ReconcileWithSource),
+    /// A HelmRelease
+    #[command(alias = "hr")]
+    Helmrelease(ReconcileHelmRelease),
+    /// A Receiver
+    Receiver(ReconcileName),
+}
+
+/// `reconcile source …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReconcileSource {
+    /// A GitRepository
+    Git(ReconcileName),
+    /// An OCIRepository
+    Oci(ReconcileName),
+    /// A Bucket
+    Bucket(ReconcileName),
+    /// A HelmRepository
+    Helm(ReconcileName),
+    /// A HelmChart
+    Chart(ReconcileWithSource),
 }
 
 /// The name of an object to reconcile.
@@ -318,6 +344,21 @@ pub(crate) struct ReconcileWithSource {
     /// Reconcile the source first
     #[arg(long)]
     pub(crate) with_source: bool,
+}
+
+/// Options of `reconcile helmrelease`.
+#[derive(Debug, Args)]
+pub(crate) struct ReconcileHelmRelease {
+    #[command(flatten)]
+    pub(crate) common: ReconcileWithSource,
+
+    /// Install or upgrade once, even if nothing changed or retries are exhausted
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// Forget the failures that count against the retries
+    #[arg(long)]
+    pub(crate) reset: bool,
 }
 
 /// The kinds that can be suspended.
@@ -429,6 +470,48 @@ pub(crate) struct TreeOptions {
     /// Print json or yaml instead of a drawing
     #[arg(short, long, value_parser = ["json", "yaml"])]
     pub(crate) output: Option<String>,
+}
+
+/// `history …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum HistoryTarget {
+    /// The releases of a HelmRelease
+    #[command(alias = "hr")]
+    Helmrelease(HistoryOptions),
+}
+
+/// Options of `history`.
+#[derive(Debug, Args)]
+pub(crate) struct HistoryOptions {
+    /// Name of the object
+    pub(crate) name: Option<String>,
+
+    /// Print json or yaml instead of a table
+    #[arg(short, long, value_parser = ["json", "yaml"])]
+    pub(crate) output: Option<String>,
+}
+
+/// `debug …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum DebugTarget {
+    /// Status, values or history of a HelmRelease
+    #[command(alias = "hr")]
+    Helmrelease(DebugHelmRelease),
+}
+
+/// Options of `debug helmrelease`.
+#[derive(Debug, Args)]
+pub(crate) struct DebugHelmRelease {
+    /// Name of the HelmRelease
+    pub(crate) name: Option<String>,
+
+    /// Print the status
+    #[arg(long)]
+    pub(crate) show_status: bool,
+
+    /// Print the history
+    #[arg(long)]
+    pub(crate) show_history: bool,
 }
 
 /// Options of `events`.

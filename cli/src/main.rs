@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Arguments, ClusterCommand, Command, KustomizeCommand};
+use arguments::{Arguments, ClusterCommand, Command, DebugTarget, HistoryTarget, KustomizeCommand};
 use session::Session;
 
 #[global_allocator]
@@ -76,6 +76,14 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Tree(command) => {
             let session = Session::open(&global).await?;
             session.within(commands::tree::run(&session, command)).await
+        }
+        Command::History(HistoryTarget::Helmrelease(options)) => {
+            let session = Session::open(&global).await?;
+            session.within(commands::history::run(&session, &options)).await
+        }
+        Command::Debug(DebugTarget::Helmrelease(options)) => {
+            let session = Session::open(&global).await?;
+            session.within(commands::debug::run(&session, &options)).await
         }
         Command::Events(options) => {
             let session = Session::open(&global).await?;
