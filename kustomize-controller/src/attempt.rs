@@ -242,7 +242,7 @@ impl<'a> Attempt<'a> {
             return Outcome::failed(err);
         }
         if advanced {
-            crate::watches::wake_dependents(self.cx, &self.pass.key);
+            sluice_runtime::dependencies::wake(&self.cx.handle, &self.cx.held, &self.pass.key);
         }
         let interval = self.ks.spec.interval.to_std();
         let text = format!(

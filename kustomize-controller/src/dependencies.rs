@@ -1,7 +1,6 @@
 //! `spec.dependsOn`: other Kustomizations that have to be ready, with the same source also at our revision.
 
 use crate::attempt::Stop;
-use crate::cel::{CelError, Expression};
 use crate::config::ADDITIVE_DEPENDENCY_CHECK;
 use crate::context::Context;
 use crate::source::Artifact;
@@ -10,25 +9,24 @@ use sluice_api::kustomize::Kustomization;
 use sluice_api::meta::{
     DEPENDENCY_NOT_READY_REASON, DependencyReference, Duration, INVALID_CEL_EXPRESSION_REASON, READY,
 };
+use sluice_cel::{CelError, Expression};
 use sluice_runtime::controller::Key;
 use sluice_runtime::events::Event;
 use sluice_runtime::{conditions, requests};
-use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Checks the dependencies in list order; the first that is not met ends the check.
 pub(crate) async fn check(cx: &Context, ks: &Kustomization, artifact: &Artifact) -> Result<(), Stop> {
     for dependency in &ks.spec.depends_on {
         let own = Key::of(ks);
-        let namespace = dependency.namespace.as_deref().filter(|n| !n.is_empty()).unwrap_or(&own.namespace);
-        let key = Key::new(namespace, &dependency.name);
+        let key = sluice_runtime::dependencies::target(&own, dependency);
         let found = find(cx, &key).await.map_err(|cause| format!("dependency '{key}' not found: {cause}"));
         let met = match found {
             Ok(found) => judge(cx, ks, artifact, dependency, &key, &found)?,
             Err(message) => Err(message),
         };
         if let Err(mut message) = met {
-            if let Some(cycle) = cycle(cx, &own) {
+            if let Some(cycle) = sluice_runtime::dependencies::cycle(cx.handle.store(), &own) {
                 message = format!("{message}: circular dependency detected: {cycle}");
             }
             let delay = cx.config.requeue_dependency;
@@ -114,26 +112,4 @@ fn whole(ks: &Kustomization) -> Value {
         object["status"] = json!({});
     }
     object
-}
-
-/// The path of dependencies that leads back to `start`, if there is one among the known objects.
-fn cycle(cx: &Context, start: &Key) -> Option<String> {
-    let mut seen = HashSet::new();
-    let mut paths = vec![vec![start.clone()]];
-    while let Some(path) = paths.pop() {
-        let Some(object) = path.last().and_then(|key| cx.handle.store().get(key)) else { continue };
-        for dependency in &object.spec.depends_on {
-            let own = object.metadata.namespace.as_deref().unwrap_or_default();
-            let namespace = dependency.namespace.as_deref().filter(|n| !n.is_empty()).unwrap_or(own);
-            let next = Key::new(namespace, &dependency.name);
-            if next == *start {
-                let names: Vec<String> = path.iter().chain([start]).map(ToString::to_string).collect();
-                return Some(names.join(" -> "));
-            }
-            if seen.insert(next.clone()) {
-                paths.push(path.iter().cloned().chain([next]).collect());
-            }
-        }
-    }
-    None
 }

@@ -7,7 +7,6 @@
 mod apply;
 mod attempt;
 mod build;
-mod cel;
 mod config;
 mod context;
 mod dependencies;

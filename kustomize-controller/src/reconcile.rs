@@ -2,7 +2,6 @@
 
 use crate::attempt::{Attempt, Stop};
 use crate::build::{self, Built, Inputs};
-use crate::cel;
 use crate::config::{STRICT_SUBSTITUTION, WORKLOAD_IDENTITY};
 use crate::context::Context;
 use crate::source::{self, Artifact};
@@ -80,7 +79,7 @@ async fn steps(attempt: &mut Attempt<'_>) -> Result<(Artifact, String), Stop> {
 /// What can be known to be wrong without looking anywhere.
 fn check_spec(attempt: &Attempt<'_>) -> Result<Vec<Arc<dyn Evaluate>>, Stop> {
     let spec = &attempt.ks.spec;
-    let rules = cel::health_rules(&spec.health_check_exprs).map_err(|err| Stop::Terminal {
+    let rules = sluice_cel::health_rules(&spec.health_check_exprs).map_err(|err| Stop::Terminal {
         reason: INVALID_CEL_EXPRESSION_REASON,
         message: format!("Reconciliation failed terminally due to configuration error: {err}"),
         observed: true,

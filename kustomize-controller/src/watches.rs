@@ -7,29 +7,19 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::core::{NamespaceResourceScope, PartialObjectMeta};
 use kube::runtime::watcher;
 use kube::{Api, Resource};
-use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use sluice_api::ArtifactSource;
 use sluice_api::kustomize::Kustomization;
 use sluice_api::meta::{READY, ValuesKind};
 use sluice_api::source::{Bucket, ExternalArtifact, GitRepository, OCIRepository};
-use sluice_runtime::conditions;
 use sluice_runtime::controller::{Cause, Key};
 use sluice_runtime::process::Tasks;
 use sluice_runtime::watch::{Change, Watched};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use sluice_runtime::{conditions, dependencies};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::Instant;
-
-/// Passes that drift may ask for at once, per Kustomization.
-const DRIFT_BURST: f64 = 10.0;
-/// Time until drift may ask for one more.
-const DRIFT_REFILL: Duration = Duration::from_secs(20);
-/// Drift of several objects within this time counts as one.
-const DRIFT_TOGETHER: Duration = Duration::from_millis(500);
 
 /// Starts all watches.
 pub(crate) fn start(context: &Arc<Context>, tasks: &mut Tasks) {
@@ -123,32 +113,7 @@ fn affected(all: &[Arc<Kustomization>], kind: &str, source: &Key, revision: &str
             affected.insert(own, object.clone());
         }
     }
-    let (mut order, mut seen) = (Vec::new(), HashSet::new());
-    for key in affected.keys() {
-        visit(key, &affected, &mut seen, &mut order);
-    }
-    order
-}
-
-/// Depth first; a cycle is entered once, so that all of it is woken in some order.
-fn visit(key: &Key, all: &BTreeMap<Key, Arc<Kustomization>>, seen: &mut HashSet<Key>, order: &mut Vec<Key>) {
-    // An explicit stack: chains of dependencies can be as long as there are objects.
-    let mut stack = vec![(key.clone(), false)];
-    while let Some((key, done)) = stack.pop() {
-        let Some(object) = all.get(&key) else { continue };
-        if done {
-            order.push(key);
-        } else if seen.insert(key.clone()) {
-            let needs = object.spec.depends_on.iter().rev().map(|dependency| {
-                let namespace =
-                    dependency.namespace.as_deref().filter(|n| !n.is_empty()).unwrap_or(&key.namespace);
-                (Key::new(namespace, &dependency.name), false)
-            });
-            let needs: Vec<_> = needs.collect();
-            stack.push((key, true));
-            stack.extend(needs);
-        }
-    }
+    dependencies::in_order(&affected)
 }
 
 /// Whether a Kustomization reads a ConfigMap or Secret of its namespace.
@@ -169,94 +134,6 @@ fn names(object: &Kustomization, kind: &str, name: &str) -> bool {
         remote.and_then(|r| r.config_map_ref.as_ref()).is_some_and(|r| r.name == name)
     };
     substituted || other
-}
-
-/// Wakes the Kustomizations that wait for this one, instead of letting them wait for their timer.
-pub(crate) fn wake_dependents(context: &Context, key: &Key) {
-    for object in context.handle.store().list() {
-        // Most depend on nothing, and this runs after each success.
-        if object.spec.depends_on.is_empty() {
-            continue;
-        }
-        let own = Key::of(object.as_ref());
-        let waits = context.held.contains(&own)
-            || object.status.as_ref().is_some_and(|status| {
-                conditions::reason(&status.conditions, READY) == sluice_api::meta::DEPENDENCY_NOT_READY_REASON
-            });
-        let depends = object.spec.depends_on.iter().any(|dependency| {
-            let namespace =
-                dependency.namespace.as_deref().filter(|n| !n.is_empty()).unwrap_or(&own.namespace);
-            *dependency.name == *key.name && *namespace == *key.namespace
-        });
-        if waits && depends {
-            context.handle.trigger(own, Cause::related("Kustomization", &key.namespace, &key.name));
-        }
-    }
-}
-
-/// The Kustomizations whose pass waits for another object without having said so in the status.
-#[derive(Debug, Default)]
-pub(crate) struct Held(Mutex<HashSet<Key>>);
-
-impl Held {
-    /// Notes a wait, until what is returned is dropped.
-    pub(crate) fn enter(&self, key: &Key) -> impl Drop + use<'_> {
-        self.0.lock().insert(key.clone());
-        HeldGuard { held: self, key: key.clone() }
-    }
-
-    fn contains(&self, key: &Key) -> bool {
-        self.0.lock().contains(key)
-    }
-}
-
-struct HeldGuard<'a> {
-    held: &'a Held,
-    key: Key,
-}
-
-impl Drop for HeldGuard<'_> {
-    fn drop(&mut self) {
-        self.held.0.lock().remove(&self.key);
-    }
-}
-
-/// Keeps a Kustomization and another controller from fighting over a field without end.
-///
-/// Drift may ask for a burst of passes, then for one now and then; the interval is what remains.
-#[derive(Debug, Default)]
-pub(crate) struct DriftBudget(Mutex<HashMap<Key, Budget>>);
-
-#[derive(Debug)]
-struct Budget {
-    left: f64,
-    last: Instant,
-}
-
-impl DriftBudget {
-    /// Whether drift may ask for a pass now.
-    pub(crate) fn spend(&self, key: &Key) -> bool {
-        let now = Instant::now();
-        let mut budgets = self.0.lock();
-        if budgets.len() > 4096 {
-            let full = DRIFT_REFILL.mul_f64(DRIFT_BURST);
-            budgets.retain(|_, budget| now.duration_since(budget.last) < full);
-        }
-        let budget = budgets
-            .entry(key.clone())
-            .or_insert_with(|| Budget { left: DRIFT_BURST, last: now - DRIFT_TOGETHER });
-        let elapsed = now.duration_since(budget.last);
-        if elapsed < DRIFT_TOGETHER {
-            return budget.left >= 0.0;
-        }
-        budget.left = (budget.left + elapsed.as_secs_f64() / DRIFT_REFILL.as_secs_f64()).min(DRIFT_BURST);
-        budget.last = now;
-        if budget.left < 1.0 {
-            return false;
-        }
-        budget.left -= 1.0;
-        true
-    }
 }
 
 #[cfg(test)]
@@ -308,17 +185,5 @@ mod tests {
             kustomization("old", &[], status("r1", "True")),
         ];
         assert_eq!(woken(&all), ["failed", "old"]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn drift_without_end_is_slowed_down() {
-        let (budget, key) = (DriftBudget::default(), Key::new("ns", "a"));
-        let mut passes = 0;
-        for _ in 0..120 {
-            passes += u32::from(budget.spend(&key));
-            assert!(budget.spend(&Key::new("ns", "other")) || passes > 0);
-            tokio::time::advance(Duration::from_secs(1)).await;
-        }
-        assert!((12..=18).contains(&passes), "{passes} passes in two minutes");
     }
 }

@@ -20,7 +20,7 @@ pub mod source;
 mod text_enum;
 
 pub use crd::crds;
-pub use object::{ArtifactSource, Reconcilable};
+pub use object::{ArtifactSource, Dependent, Reconcilable};
 
 /// Omits a flag from the wire when it is not set, as Go's `omitempty` does.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]

@@ -1,6 +1,6 @@
 //! What code that is generic over the kinds needs to read from any of them.
 
-use crate::meta::{Condition, RECONCILE_REQUEST_ANNOTATION};
+use crate::meta::{Condition, DependencyReference, RECONCILE_REQUEST_ANNOTATION};
 use crate::source::Artifact;
 
 /// An object that a controller reconciles.
@@ -32,6 +32,24 @@ pub trait Reconcilable: kube::Resource<DynamicType = ()> {
 pub trait ArtifactSource: Reconcilable {
     /// The artifact that the status names.
     fn artifact(&self) -> Option<&Artifact>;
+}
+
+/// A kind whose objects wait for others of the same kind.
+pub trait Dependent: Reconcilable {
+    /// `spec.dependsOn`.
+    fn depends_on(&self) -> &[DependencyReference];
+}
+
+impl Dependent for crate::kustomize::Kustomization {
+    fn depends_on(&self) -> &[DependencyReference] {
+        &self.spec.depends_on
+    }
+}
+
+impl Dependent for crate::helm::HelmRelease {
+    fn depends_on(&self) -> &[DependencyReference] {
+        &self.spec.depends_on
+    }
 }
 
 macro_rules! reconcilable {

@@ -10,6 +10,7 @@
 pub mod client;
 pub mod conditions;
 pub mod controller;
+pub mod dependencies;
 pub mod events;
 pub mod finalizer;
 pub mod flags;

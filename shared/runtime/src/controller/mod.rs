@@ -4,6 +4,7 @@
 //! a pass, all of which Flux's behaviour needs; its watcher is what feeds this one.
 
 mod backoff;
+mod budget;
 mod key;
 mod queue;
 mod run;
@@ -12,6 +13,7 @@ mod store;
 mod tests;
 
 pub use backoff::{Backoff, jittered};
+pub use budget::DriftBudget;
 pub use key::{Cause, Key};
 pub use run::{Controller, Handle, Interrupt, Options, Outcome, Pass, Reconciler, RunError, Slot};
 pub use store::Store;
