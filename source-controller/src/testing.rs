@@ -20,6 +20,9 @@ use tokio_util::sync::DropGuard;
 /// Media type of Flux's content layers.
 pub const FLUX_CONTENT: &str = "application/vnd.cncf.flux.content.v1.tar+gzip";
 const FLUX_CONFIG: &str = "application/vnd.cncf.flux.config.v1+json";
+/// Media type of the layer that is a packaged chart.
+pub const HELM_CONTENT: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+const HELM_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
@@ -117,6 +120,26 @@ impl Registry {
         layers: &[(&str, Vec<u8>)],
         annotations: &[(&str, &str)],
     ) -> String {
+        self.put(repository, tag, (FLUX_CONFIG, b"{}"), layers, annotations)
+    }
+
+    /// Stores a packaged chart under the tag of its version, as `helm push` does; returns its digest.
+    ///
+    /// `metadata` is the chart's `Chart.yaml` as JSON. A `+` of the version is `_` in the tag.
+    pub fn push_chart(&self, repository: &str, version: &str, metadata: &Value, bytes: Vec<u8>) -> String {
+        let config = metadata.to_string();
+        let layers = [(HELM_CONTENT, bytes)];
+        self.put(repository, &version.replace('+', "_"), (HELM_CONFIG, config.as_bytes()), &layers, &[])
+    }
+
+    fn put(
+        &self,
+        repository: &str,
+        tag: &str,
+        config: (&str, &[u8]),
+        layers: &[(&str, Vec<u8>)],
+        annotations: &[(&str, &str)],
+    ) -> String {
         let descriptor = |media_type: &str, bytes: &[u8]| {
             json!({
                 "mediaType": media_type,
@@ -127,14 +150,14 @@ impl Registry {
         let mut manifest = json!({
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "config": descriptor(FLUX_CONFIG, b"{}"),
+            "config": descriptor(config.0, config.1),
             "layers": layers.iter().map(|(media_type, bytes)| descriptor(media_type, bytes)).collect::<Vec<_>>(),
         });
         if !annotations.is_empty() {
             manifest["annotations"] = annotations.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
         }
         let mut content = self.shared.content.lock();
-        for bytes in layers.iter().map(|(_, bytes)| bytes.clone()).chain([b"{}".to_vec()]) {
+        for bytes in layers.iter().map(|(_, bytes)| bytes.clone()).chain([config.1.to_vec()]) {
             content.blobs.insert(Algorithm::Sha256.digest(&bytes).to_string(), bytes);
         }
         content.put(repository, tag, MANIFEST, &manifest)

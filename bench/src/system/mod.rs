@@ -4,6 +4,7 @@ mod cluster;
 mod process;
 mod requests;
 mod table;
+mod workload;
 
 use std::{
     io::Write as _,
@@ -20,6 +21,7 @@ use cluster::{Bench, Version};
 use process::{Process, Usage};
 use requests::{Counts, RequestLog};
 use sluice_tests::Cluster;
+use workload::Workload;
 
 /// What to measure.
 #[derive(clap::Args, Debug)]
@@ -34,8 +36,11 @@ pub(crate) struct Args {
     #[arg(long)]
     source_controller: PathBuf,
     /// The kustomize-controller to measure
-    #[arg(long)]
-    kustomize_controller: PathBuf,
+    #[arg(long, required_unless_present = "helm_controller")]
+    kustomize_controller: Option<PathBuf>,
+    /// The helm-controller to measure, with releases of a chart instead of Kustomizations
+    #[arg(long, conflicts_with = "kustomize_controller")]
+    helm_controller: Option<PathBuf>,
     /// Applications, of four objects each
     #[arg(long, default_value_t = 200)]
     apps: usize,
@@ -126,9 +131,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let timeout = Duration::from_secs(args.timeout);
     let bench = Bench::connect(&kubeconfig, args.apps, args.concurrent, timeout).await?;
     bench.prepare().await?;
-    for (name, binary) in
-        [("source-controller", &args.source_controller), ("kustomize-controller", &args.kustomize_controller)]
-    {
+    let controllers = [
+        ("source-controller", Some(&args.source_controller)),
+        ("kustomize-controller", args.kustomize_controller.as_ref()),
+        ("helm-controller", args.helm_controller.as_ref()),
+    ];
+    for (name, binary) in controllers {
+        let Some(binary) = binary else { continue };
         let controller = start_controller(name, binary, &args.arguments, &kubeconfig, dir.path(), &logs);
         system.processes.push(controller.await?);
     }
@@ -145,10 +154,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     phases.extend([install, upgrade, no_op]);
 
     bench.settled().await?;
-    let artifacts = bench.publish().await?;
-    phases.push(system.measure("install", Some(direct[0]), bench.install(&artifacts)).await?);
-    phases.push(system.measure("upgrade", Some(direct[1]), bench.upgrade(&artifacts)).await?);
-    phases.push(system.measure("forced no-op", Some(direct[2]), bench.force()).await?);
+    let workload = match &args.helm_controller {
+        Some(_) => Workload::releases().await?,
+        None => Workload::kustomizations(args.apps).await?,
+    };
+    phases.push(system.measure("install", Some(direct[0]), workload.install(&bench)).await?);
+    phases.push(system.measure("upgrade", Some(direct[1]), workload.upgrade(&bench)).await?);
+    phases.push(system.measure("forced no-op", Some(direct[2]), workload.force(&bench)).await?);
     // What is still to be said of the phases before, such as events, is said now.
     phases.push(system.measure("idle", None, idle()).await?);
     table::print(args.apps, &phases)?;
