@@ -9,6 +9,8 @@
 //! 5. [`engine`]: all templates are compiled once and executed with the values: [`Rendered`] files.
 //! 6. [`manifest`]: the files are split into manifests, hooks, CRDs and notes, and put in order.
 //!
+//! 7. [`release`]: what was made is a revision, stored in a Secret as Helm stores it.
+//!
 //! [`Renderer`] ties steps 3 to 5 together: load a chart once, compile it once, render it with many values, from any
 //! thread. [`lint`], [`package`] and [`show`] are what the commands of these names need.
 //!
@@ -41,6 +43,7 @@ pub mod index;
 pub mod lint;
 pub mod manifest;
 pub mod package;
+pub mod release;
 pub mod render;
 pub mod schema;
 pub mod show;

@@ -1,8 +1,8 @@
 //! A chart, compiled once and rendered often.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::dependencies::plan::{Plan, compatible};
 use crate::dependencies::wanted::Wanted;
 use crate::engine::{Cache, Compiled, Failure, parse_failure};
+use crate::release::StoredChart;
 use crate::schema::Schemas;
 use crate::values::coalesce::{self, Nulls};
 use crate::{Capabilities, Chart, Instance};
@@ -195,6 +196,7 @@ struct Prepared {
     /// What was logged on the way: the same for every render.
     log: Vec<LogLine>,
     compiled: Mutex<Option<Arc<Compiled>>>,
+    stored: OnceLock<StoredChart>,
 }
 
 impl fmt::Debug for Renderer {
@@ -247,6 +249,15 @@ impl Renderer {
         Ok(sorted(instance, files))
     }
 
+    /// What a release with these values stores of the chart. Releases that choose the same subcharts share it.
+    ///
+    /// # Errors
+    /// As [`Renderer::render`], in the step that chooses the subcharts.
+    pub fn stored_chart(&self, values: &Map<String, Value>) -> Result<StoredChart, RenderError> {
+        let prepared = self.prepare(values, &mut |_| {}).map_err(RenderError::Dependencies)?;
+        Ok(prepared.stored.get_or_init(|| StoredChart::of(&prepared.instance)).clone())
+    }
+
     fn prepare(
         &self,
         values: &Map<String, Value>,
@@ -269,7 +280,13 @@ impl Renderer {
         let mut lines = Vec::new();
         let instance = Instance::of(&plan, &mut |line| lines.push(line))?;
         lines.iter().cloned().for_each(log);
-        let made = Arc::new(Prepared { plan, instance, log: lines, compiled: Mutex::default() });
+        let made = Arc::new(Prepared {
+            plan,
+            instance,
+            log: lines,
+            compiled: Mutex::default(),
+            stored: OnceLock::new(),
+        });
         let mut prepared = self.prepared.lock();
         if prepared.len() >= PREPARED {
             prepared.remove(0);

@@ -20,17 +20,30 @@ pub struct Layout {
     pub indent_lists: bool,
     /// Whether texts of several lines that contain a tab may be blocks.
     pub tabs_in_blocks: bool,
-    /// Whether `1b` comes before `11`: two packages differ in how they sort.
-    pub letters_end_numbers: bool,
+    /// The order of the keys of a map.
+    pub keys: Keys,
+}
+
+/// How the keys of a map are sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// As people count, `11` before `1b`: the older of Go's two packages.
+    Natural,
+    /// As people count, `1b` before `11`: the newer package.
+    NaturalLettersFirst,
+    /// By bytes, as a map that its caller has sorted.
+    Bytes,
 }
 
 impl Layout {
     /// The writer of kustomize, Kubernetes clients and Helm's `toYaml`.
     pub const KUBERNETES: Self =
-        Self { width: Some(80), indent_lists: false, tabs_in_blocks: false, letters_end_numbers: false };
+        Self { width: Some(80), indent_lists: false, tabs_in_blocks: false, keys: Keys::Natural };
+    /// Like [`Layout::KUBERNETES`] but for the order of keys: what Flux makes digests of.
+    pub const SORTED: Self = Self { keys: Keys::Bytes, ..Self::KUBERNETES };
     /// Helm's `toYamlPretty`.
     pub const PRETTY: Self =
-        Self { width: None, indent_lists: true, tabs_in_blocks: true, letters_end_numbers: true };
+        Self { width: None, indent_lists: true, tabs_in_blocks: true, keys: Keys::NaturalLettersFirst };
 }
 
 /// Anything that can be written: [`serde_json::Value`], or a tree of the caller's own.
@@ -144,11 +157,17 @@ impl Writer {
 
     /// A frame for a collection that has entries; anything else is given back.
     fn frame<'a, T: Tree>(&self, value: &'a T, indent: usize) -> Result<Frame<'a, T>, Shape<'a, T>> {
-        let numbers =
-            if self.layout.letters_end_numbers { Numbers::AfterLetters } else { Numbers::BeforeLetters };
         let entries = match value.shape() {
-            Shape::Map(pairs) if !pairs.is_empty() => {
-                Entries::Map(key_order::sort(pairs, numbers).into_iter())
+            Shape::Map(mut pairs) if !pairs.is_empty() => {
+                let pairs = match self.layout.keys {
+                    Keys::Natural => key_order::sort(pairs, Numbers::BeforeLetters),
+                    Keys::NaturalLettersFirst => key_order::sort(pairs, Numbers::AfterLetters),
+                    Keys::Bytes => {
+                        pairs.sort_by_key(|(key, _)| *key);
+                        pairs
+                    }
+                };
+                Entries::Map(pairs.into_iter())
             }
             Shape::List(items) if !items.is_empty() => Entries::List(items.iter()),
             other => return Err(other),

@@ -1,6 +1,9 @@
 //! JSON as Go's encoder writes it: keys sorted by bytes, HTML characters escaped.
 
-use serde_json::Value;
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::{Value, ser};
 
 /// Whether `<`, `>` and `&` are escaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,38 @@ pub fn to_string_indented(value: &Value, html: Html, indent: &str) -> String {
     let mut out = String::new();
     write(&mut out, value, html, Some(indent), 0);
     out
+}
+
+/// Writes a structure as Go's encoder writes a struct: compact, fields as they are declared, HTML characters escaped.
+///
+/// A [`Value`] in it keeps the order of its map; [`to_string`] sorts.
+///
+/// # Errors
+/// What the structure's own [`Serialize`] refuses, and maps whose keys are no texts.
+pub fn encode<T: Serialize>(structure: &T) -> Result<String, serde_json::Error> {
+    let mut out = Vec::new();
+    structure.serialize(&mut ser::Serializer::with_formatter(&mut out, Go))?;
+    String::from_utf8(out).map_err(|error| serde::ser::Error::custom(error.to_string()))
+}
+
+struct Go;
+
+impl ser::Formatter for Go {
+    fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        writer.write_all(float_text(value).as_bytes())
+    }
+
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, text: &str) -> io::Result<()> {
+        let mut rest = text;
+        while let Some(at) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
+            let (plain, tail) = rest.split_at(at);
+            let mut chars = tail.chars();
+            let escaped = chars.next().map(u32::from).unwrap_or_default();
+            write!(writer, "{plain}\\u{escaped:04x}")?;
+            rest = chars.as_str();
+        }
+        writer.write_all(rest.as_bytes())
+    }
 }
 
 fn write(out: &mut String, value: &Value, html: Html, indent: Option<&str>, level: usize) {
@@ -79,9 +114,15 @@ fn write(out: &mut String, value: &Value, html: Html, indent: Option<&str>, leve
     }
 }
 
-/// A number as Go's encoder writes it: exponents only below 1e-6 and from 1e21.
 fn number_text(number: &serde_json::Number) -> String {
-    let Some(float) = number.as_f64().filter(|_| number.is_f64()) else { return number.to_string() };
+    match number.as_f64().filter(|_| number.is_f64()) {
+        Some(float) => float_text(float),
+        None => number.to_string(),
+    }
+}
+
+/// A float as Go's encoder writes it: exponents only below 1e-6 and from 1e21.
+fn float_text(float: f64) -> String {
     let magnitude = float.abs();
     if float != 0.0 && !(1e-6..1e21).contains(&magnitude) {
         let text = format!("{float:e}");

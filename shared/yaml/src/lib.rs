@@ -29,7 +29,7 @@ mod resolve;
 mod timestamp;
 
 pub use document::{Document, Part, from_str, parse_documents, split_documents};
-pub use emit::{Layout, Shape, Tree, to_string, to_string_with};
+pub use emit::{Keys, Layout, Shape, Tree, to_string, to_string_with};
 pub use entries::Entry;
 pub use error::Error;
 pub use key_order::natural_order;

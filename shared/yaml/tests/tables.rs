@@ -346,3 +346,20 @@ fn long_texts_break_after_column_80() {
     assert_eq!(from_str(&written).unwrap()["b"][0], json!(format!("x: {words}")));
     assert_eq!(from_str(&written).unwrap()["c"], json!(format!("{words}\t")));
 }
+
+#[test]
+fn keys_sorted_by_bytes_stay_so_at_every_level() {
+    let value = json!({"a10": {"_b": 1, "Z": [{"b2": 1, "b10": 2}], "a": 3}, "a2": 1});
+    assert_eq!(
+        to_string_with(&value, Layout::SORTED),
+        "a10:\n  Z:\n  - b10: 2\n    b2: 1\n  _b: 1\n  a: 3\na2: 1\n"
+    );
+}
+
+#[test]
+fn structures_are_written_as_go_writes_structs() {
+    let texts = [("a", json!("<&>\u{2028}\n\u{1}\u{8}é\"")), ("b", json!([1e21, 1e-7, 1.0, 0.5, 7, null]))];
+    let written =
+        sluice_yaml::json::encode(&std::collections::BTreeMap::from(texts)).expect("a map of texts");
+    assert_eq!(written, r#"{"a":"\u003c\u0026\u003e\u2028\n\u0001\bé\"","b":[1e+21,1e-7,1,0.5,7,null]}"#);
+}

@@ -156,12 +156,18 @@ impl Metadata {
 
     /// The metadata in the entry of an index, if it is that of a valid chart.
     pub(crate) fn checked(entry: &serde_json::Value) -> Option<Self> {
-        let mut metadata = Self::default();
-        let mut decoder = Decoder::default();
-        metadata.decode(&mut decoder, &Node::from(entry.clone()));
-        decoder.finish().ok()?;
+        let mut metadata = Self::stored(entry.clone()).ok()?;
         metadata.clean().ok()?;
         Some(metadata)
+    }
+
+    /// The metadata in a stored release, whatever it is worth.
+    pub(crate) fn stored(value: serde_json::Value) -> Result<Self, String> {
+        let mut metadata = Self::default();
+        let mut decoder = Decoder::default();
+        metadata.decode(&mut decoder, &Node::from(value));
+        decoder.finish()?;
+        Ok(metadata)
     }
 
     fn decode(&mut self, decoder: &mut Decoder, node: &Node) {

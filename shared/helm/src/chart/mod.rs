@@ -18,12 +18,14 @@ mod file;
 mod files;
 mod ignore;
 mod metadata;
+mod serialize;
 mod validate;
 mod version;
 
 pub(crate) use directory::go_error;
 pub use error::LoadError;
 pub use metadata::{Dependency, ImportValue, Lock, Maintainer, Metadata};
+pub(crate) use serialize::OrNull;
 
 /// A chart and its subcharts.
 #[derive(Debug, Clone, PartialEq)]

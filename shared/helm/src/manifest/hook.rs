@@ -53,7 +53,7 @@ impl HookEvent {
         EVENTS.iter().find(|(event, _)| *event == self).map_or("", |(_, name)| name)
     }
 
-    fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         // The name of Helm 2.
         let name = if name == "test-success" { "test" } else { name };
         EVENTS.iter().find(|(_, known)| *known == name).map(|(event, _)| *event)
