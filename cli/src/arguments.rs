@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use sluice_api::meta::Duration;
 
-use crate::commands::helm::arguments::HelmCommand;
+use crate::commands::helm::arguments::HelmArguments;
 use crate::demo::DemoArgs;
 use crate::kinds::{self, Kind};
 
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
 }
 
 /// Flags of every command: which cluster, as whom, for how long.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Namespace of the objects [default: $FLUX_SYSTEM_NAMESPACE, else flux-system]
@@ -111,8 +111,8 @@ pub(crate) enum Command {
     #[command(subcommand, arg_required_else_help = true)]
     Kustomize(KustomizeCommand),
     /// Work with Helm charts on this machine
-    #[command(subcommand, arg_required_else_help = true)]
-    Helm(HelmCommand),
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Helm(Box<HelmArguments>),
     /// List objects and their state
     Get(GetCommand),
     /// Reconcile an object now, and wait for the outcome

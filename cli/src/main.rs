@@ -28,9 +28,9 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return failure::usage(&error),
     };
-    // Needs neither a cluster nor a runtime, and starts in a millisecond without them.
-    if let Command::Helm(command) = arguments.command {
-        return commands::helm::run(command, &arguments.global);
+    // Seldom needs a cluster, and starts in a millisecond without a runtime.
+    if let Command::Helm(helm) = arguments.command {
+        return commands::helm::run(*helm, &arguments.global);
     }
     // Fails only if a provider is installed already, which is then as good.
     let _ = rustls::crypto::ring::default_provider().install_default();

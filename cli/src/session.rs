@@ -35,7 +35,7 @@ impl Session {
         if let Some(namespace) = global.namespace.as_ref().filter(|namespace| !is_label(namespace)) {
             bail!("namespace must be a valid DNS label: {namespace:?}");
         }
-        let config = configure(global).await?;
+        let config = configure(global, kubeconfig(global)?).await?;
         let namespace = namespace(global, &config.default_namespace, |name| std::env::var(name).ok());
         let client = Client::try_from(config).context("cannot use the cluster of the kubeconfig")?;
         // A deadline that the clock cannot hold is as good as none.
@@ -99,19 +99,25 @@ impl Session {
     }
 }
 
+/// The kubeconfig, if there is one.
+fn kubeconfig(global: &Global) -> Result<Option<Kubeconfig>> {
+    match &global.kubeconfig {
+        Some(file) => Kubeconfig::read_from(file)
+            .map(Some)
+            .with_context(|| format!("cannot read the kubeconfig {}", file.display())),
+        None => Ok(Kubeconfig::read().ok()),
+    }
+}
+
 /// The client's configuration: the kubeconfig (or the pod's own account), and over it the flags.
-async fn configure(global: &Global) -> Result<Config> {
+///
+/// # Errors
+/// Where the kubeconfig or a flag cannot be used, or there is neither.
+pub(crate) async fn configure(global: &Global, read: Option<Kubeconfig>) -> Result<Config> {
     let options = KubeConfigOptions {
         context: global.context.clone(),
         cluster: global.cluster.clone(),
         user: global.user.clone(),
-    };
-    let read = match &global.kubeconfig {
-        Some(file) => Some(
-            Kubeconfig::read_from(file)
-                .with_context(|| format!("cannot read the kubeconfig {}", file.display()))?,
-        ),
-        None => Kubeconfig::read().ok(),
     };
     let mut config = match (read, &global.server) {
         (Some(kubeconfig), _) => Config::from_custom_kubeconfig(kubeconfig, &options)

@@ -258,6 +258,16 @@ impl Renderer {
         Ok(prepared.stored.get_or_init(|| StoredChart::of(&prepared.instance)).clone())
     }
 
+    /// Whether the chart, or a subchart that these values switch on, has files in `crds/`.
+    #[must_use]
+    pub fn has_crds(&self, values: &Map<String, Value>) -> bool {
+        let mut crds = Vec::new();
+        if let Ok(prepared) = self.prepare(values, &mut |_| {}) {
+            collect_crds(&prepared.instance, &mut crds);
+        }
+        !crds.is_empty()
+    }
+
     fn prepare(
         &self,
         values: &Map<String, Value>,

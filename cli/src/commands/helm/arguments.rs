@@ -5,7 +5,129 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use sluice_helm::values::Sources;
 
+use crate::arguments::Global;
+
 /// `helm …`
+#[derive(Debug, Args)]
+pub(crate) struct HelmArguments {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterOptions,
+
+    #[command(subcommand)]
+    pub(crate) command: HelmCommand,
+}
+
+/// Helm's names for the flags that choose a cluster, and its variables.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Cluster options")]
+pub(crate) struct ClusterOptions {
+    /// Context of the kubeconfig to use
+    #[arg(long, global = true, env = "HELM_KUBECONTEXT", hide_env = true, value_name = "NAME")]
+    kube_context: Option<String>,
+
+    /// Address of the API server
+    #[arg(
+        long,
+        global = true,
+        env = "HELM_KUBEAPISERVER",
+        hide_env = true,
+        hide_short_help = true,
+        value_name = "URL"
+    )]
+    kube_apiserver: Option<String>,
+
+    /// Bearer token for the API server
+    #[arg(
+        long,
+        global = true,
+        env = "HELM_KUBETOKEN",
+        hide_env = true,
+        hide_short_help = true,
+        value_name = "TOKEN"
+    )]
+    kube_token: Option<String>,
+
+    /// User to impersonate
+    #[arg(
+        long,
+        global = true,
+        env = "HELM_KUBEASUSER",
+        hide_env = true,
+        hide_short_help = true,
+        value_name = "NAME"
+    )]
+    kube_as_user: Option<String>,
+
+    /// Group to impersonate; repeatable
+    #[arg(
+        long,
+        global = true,
+        env = "HELM_KUBEASGROUPS",
+        hide_env = true,
+        hide_short_help = true,
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    kube_as_group: Vec<String>,
+
+    /// Certificates to trust for the API server
+    #[arg(
+        long,
+        global = true,
+        env = "HELM_KUBECAFILE",
+        hide_env = true,
+        hide_short_help = true,
+        value_name = "FILE"
+    )]
+    kube_ca_file: Option<PathBuf>,
+
+    /// Name to expect in the API server's certificate
+    #[arg(
+        long,
+        global = true,
+        env = "HELM_KUBETLS_SERVER_NAME",
+        hide_env = true,
+        hide_short_help = true,
+        value_name = "NAME"
+    )]
+    kube_tls_server_name: Option<String>,
+
+    /// Do not check the API server's certificate
+    #[arg(
+        long,
+        global = true,
+        env = "HELM_KUBEINSECURE_SKIP_TLS_VERIFY",
+        hide_env = true,
+        hide_short_help = true
+    )]
+    kube_insecure_skip_tls_verify: bool,
+}
+
+impl ClusterOptions {
+    /// The flags of every command, and over them these. An empty text is as good as none.
+    pub(crate) fn over(self, global: &Global) -> Global {
+        let text = |ours: Option<String>, theirs: &Option<String>| {
+            ours.filter(|text| !text.is_empty()).or_else(|| theirs.clone())
+        };
+        let groups = self.kube_as_group.into_iter().filter(|group| !group.is_empty());
+        Global {
+            context: text(self.kube_context, &global.context),
+            server: text(self.kube_apiserver, &global.server),
+            token: text(self.kube_token, &global.token),
+            impersonate: text(self.kube_as_user, &global.impersonate),
+            impersonate_groups: global.impersonate_groups.iter().cloned().chain(groups).collect(),
+            certificate_authority: self
+                .kube_ca_file
+                .filter(|file| !file.as_os_str().is_empty())
+                .or_else(|| global.certificate_authority.clone()),
+            tls_server_name: text(self.kube_tls_server_name, &global.tls_server_name),
+            insecure_skip_tls_verify: self.kube_insecure_skip_tls_verify || global.insecure_skip_tls_verify,
+            ..global.clone()
+        }
+    }
+}
+
+/// The commands of `helm`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum HelmCommand {
     /// Print what a chart renders to
@@ -71,7 +193,7 @@ pub(crate) struct TemplateOptions {
     #[command(flatten)]
     pub(crate) values: ValueOptions,
 
-    /// Version of Kubernetes to render for [default: v1.37.0]
+    /// Version of Kubernetes to render for, where no cluster is asked [default: v1.37.0]
     #[arg(long, value_name = "VERSION")]
     pub(crate) kube_version: Option<String>,
 
@@ -123,7 +245,7 @@ pub(crate) struct TemplateOptions {
     #[arg(short = 'g', long)]
     pub(crate) generate_name: bool,
 
-    /// `client`; `server` would ask a cluster, which this command never does
+    /// `client`; `server` asks the cluster what it has, for what `lookup` looks up, and whether it knows all kinds
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "unset", value_name = "WHERE")]
     pub(crate) dry_run: Option<String>,
 
@@ -151,7 +273,11 @@ pub(crate) struct TemplateOptions {
     #[arg(long, hide = true)]
     pub(crate) devel: bool,
 
-    /// Has no effect without a cluster
+    /// With --dry-run=server: objects that are there already may belong to somebody else
+    #[arg(long, hide_short_help = true)]
+    pub(crate) take_ownership: bool,
+
+    /// Has no effect: a cluster checks fields when objects are applied
     #[arg(long, hide = true)]
     pub(crate) disable_openapi_validation: bool,
 

@@ -17,6 +17,7 @@ use crate::arguments::Global;
 use crate::talk;
 
 pub(crate) mod arguments;
+mod cluster;
 mod inflate;
 mod lint;
 mod name;
@@ -25,7 +26,7 @@ mod package;
 mod show;
 mod template;
 
-use arguments::{HelmCommand, ValueOptions};
+use arguments::{HelmArguments, HelmCommand, ValueOptions};
 pub(crate) use inflate::Inflator;
 
 /// Why a command failed: Helm's text, and what may help.
@@ -47,12 +48,11 @@ impl Failure {
 }
 
 /// Runs a command; failures are printed as Helm prints them.
-pub(crate) fn run(command: HelmCommand, global: &Global) -> ExitCode {
-    let namespace = global.namespace.clone().or_else(|| std::env::var("HELM_NAMESPACE").ok());
-    let namespace = namespace.filter(|name| !name.is_empty()).unwrap_or_else(|| "default".to_owned());
-    let result = match command {
-        HelmCommand::Template(options) => template::run(&options, &namespace),
-        HelmCommand::Lint(options) => lint::run(&options, &namespace),
+pub(crate) fn run(arguments: HelmArguments, global: &Global) -> ExitCode {
+    let global = arguments.cluster.over(global);
+    let result = match arguments.command {
+        HelmCommand::Template(options) => template::run(&options, &global),
+        HelmCommand::Lint(options) => lint::run(&options, &namespace(&global)),
         HelmCommand::Package(options) => package::run(&options),
         HelmCommand::Show(command) => show::run(&command),
     };
@@ -60,6 +60,13 @@ pub(crate) fn run(command: HelmCommand, global: &Global) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report(&failure),
     }
+}
+
+/// The namespace of the release: the flag's, the variable's, the context's, the default.
+fn namespace(global: &Global) -> String {
+    let given = global.namespace.clone().or_else(|| std::env::var("HELM_NAMESPACE").ok());
+    let given = given.filter(|name| !name.is_empty());
+    given.or_else(|| cluster::namespace(global)).unwrap_or_else(|| "default".to_owned())
 }
 
 /// Says what is wrong with a command line.

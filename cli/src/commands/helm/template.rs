@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use sluice_helm::manifest::{KindOrder, Manifests, Selection, select, template_output};
+use sluice_helm::render::Lookup;
 use sluice_helm::{Chart, Release, RenderError, RenderOptions, Rendered, Renderer};
 
 use sluice_gotemplate::fmt::quoted;
 
 use super::arguments::TemplateOptions;
-use super::{Failure, capabilities, load, log, log_line, merge, name, output_dir, print, wrong_count};
+use super::cluster::Cluster;
+use super::{
+    Failure, capabilities, load, log, log_line, merge, name, namespace, output_dir, print, wrong_count,
+};
+use crate::arguments::Global;
 
 /// The name that a release has where none is given.
 pub(super) const DEFAULT_NAME: &str = "release-name";
@@ -16,32 +21,36 @@ pub(super) const DEFAULT_NAME: &str = "release-name";
 /// What Helm adds to failures behind the checks of chart and values.
 const DEBUG: &str = "\n\nUse --debug flag to render out invalid YAML";
 
-pub(super) fn run(options: &TemplateOptions, namespace: &str) -> Result<(), Failure> {
+pub(super) fn run(options: &TemplateOptions, global: &Global) -> Result<(), Failure> {
     if options.arguments.is_empty() {
         return Err(wrong_count("template", "at least 1 argument", "[NAME] [CHART] [flags]"));
     }
-    let capabilities = capabilities(options.kube_version.as_deref(), &options.api_versions)?;
+    let offline = capabilities(options.kube_version.as_deref(), &options.api_versions)?;
+    let ask = asks_cluster(options)?;
     refuse_what_is_not_done(options)?;
     let (name, chart) = name_and_chart(options)?;
     let chart = super::locate(&chart)?.display().to_string();
     let values = merge(&options.values)?;
     let chart = load(&chart)?;
     check_installable(&chart)?;
-    let release = Release {
-        name: name.clone(),
-        namespace: namespace.to_owned(),
-        revision: 1,
-        is_upgrade: options.is_upgrade,
-    };
+    let cluster = if ask { Some(Arc::new(Cluster::connect(global)?)) } else { None };
+    let release = Release { name, namespace: namespace(global), revision: 1, is_upgrade: options.is_upgrade };
     let render = RenderOptions {
-        capabilities: capabilities.into(),
+        capabilities: cluster.as_ref().map_or(offline, |cluster| cluster.capabilities()).into(),
         skip_schema_validation: options.skip_schema_validation,
+        lookup: cluster.clone().map(|cluster| cluster as Arc<dyn Lookup>),
         log: Some(Arc::new(log_line)),
         ..RenderOptions::default()
     };
-    let rendered = Renderer::new(Arc::new(chart))
-        .render(&release, &values, &render)
-        .map_err(|error| render_failure(&error, options.debug))?;
+    let renderer = Renderer::new(Arc::new(chart));
+    if ask && !options.skip_crds && renderer.has_crds(&values) {
+        log(
+            "WARN",
+            "This chart or one of its subcharts contains CRDs. Rendering may fail or contain inaccuracies.",
+        );
+    }
+    let rendered =
+        renderer.render(&release, &values, &render).map_err(|error| render_failure(&error, options.debug))?;
     let manifests = match Manifests::new(&rendered.files, KindOrder::Install) {
         Ok(manifests) => manifests,
         Err(error) if options.debug => {
@@ -57,7 +66,11 @@ pub(super) fn run(options: &TemplateOptions, namespace: &str) -> Result<(), Fail
     for line in &manifests.log {
         log(line.level, &line.message);
     }
-    write(options, &name, &rendered, &manifests)
+    if let Some(cluster) = cluster {
+        let crds = if options.include_crds { rendered.crds.as_slice() } else { &[] };
+        cluster.check(&manifests, crds, &release, options.take_ownership)?;
+    }
+    write(options, &release.name, &rendered, &manifests)
 }
 
 fn write(
@@ -82,7 +95,8 @@ fn write(
     print(&select(&output, &options.show_only).map_err(Failure::new)?)
 }
 
-fn refuse_what_is_not_done(options: &TemplateOptions) -> Result<(), Failure> {
+/// Whether the flags want a cluster to be asked.
+fn asks_cluster(options: &TemplateOptions) -> Result<bool, Failure> {
     if options.validate {
         eprintln!("Flag --validate has been deprecated, use '--dry-run=server' instead");
         if options.dry_run.is_some() {
@@ -91,24 +105,32 @@ fn refuse_what_is_not_done(options: &TemplateOptions) -> Result<(), Failure> {
             ));
         }
     }
-    let server = match options.dry_run.as_deref() {
-        None | Some("client") => options.validate,
-        Some("server") => true,
+    match options.dry_run.as_deref() {
+        None | Some("client") => Ok(options.validate),
+        Some("server") => Ok(true),
         Some("unset") => {
             log("WARN", "--dry-run is deprecated and should be replaced with '--dry-run=client'");
-            false
+            Ok(false)
+        }
+        Some("true") => {
+            log(
+                "WARN",
+                "boolean '--dry-run=true' flag is deprecated and must be replaced with '--dry-run=client'",
+            );
+            Ok(false)
         }
         Some(other) => {
+            let wanted = match other {
+                "none" | "false" => "\"server\" or \"client\"",
+                _ => "\"none\", \"server\", or \"client\"",
+            };
             let other = quoted(other.as_bytes());
-            return Err(Failure::new(format!(
-                "invalid dry-run value ({other}). Must be \"server\" or \"client\""
-            )));
+            Err(Failure::new(format!("invalid dry-run value ({other}). Must be {wanted}")))
         }
-    };
-    if server {
-        return Err(Failure::new("cluster reachability check failed: no cluster is asked by this command")
-            .hint("render without --validate and --dry-run=server; --kube-version and --api-versions say what the cluster has"));
     }
+}
+
+fn refuse_what_is_not_done(options: &TemplateOptions) -> Result<(), Failure> {
     if let Some(plugin) = &options.post_renderer {
         let shown = quoted(plugin.as_bytes());
         return Err(Failure::new(format!(

@@ -1,0 +1,71 @@
+//! `lookup`: templates ask the cluster for objects.
+
+use serde_json::{Map, Value};
+use sluice_helm::render::Lookup;
+
+use super::Cluster;
+use super::apis::Served;
+
+impl Lookup for Cluster {
+    fn lookup(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Value, String> {
+        let nothing = || Value::Object(Map::new());
+        let Some(served) = self.served(api_version, kind)? else { return Ok(nothing()) };
+        match self.get(served, namespace, name) {
+            Ok(mut found) => {
+                if name.is_empty() {
+                    name_items(&mut found);
+                }
+                Ok(found)
+            }
+            Err(error) if error.is_not_found() => Ok(nothing()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+impl Cluster {
+    /// The kind that a template asks for. A version that is not served is an error, a kind that is not is none.
+    fn served(&self, api_version: &str, kind: &str) -> Result<Option<&Served>, String> {
+        let (group, version) = match api_version.split_once('/') {
+            None => ("", api_version),
+            Some((_, version)) if version.contains('/') => ("", ""), // Go reads nothing of it
+            Some(both) => both,
+        };
+        if !version.is_empty() && self.apis.has_version(api_version) {
+            return Ok(self.apis.find(api_version, kind));
+        }
+        let problem = match version {
+            "" => "groupVersion shouldn't be empty",
+            _ => "the server could not find the requested resource",
+        };
+        Err(format!("unable to get apiresource from unstructured: {group}/{version}, Kind={kind}: {problem}"))
+    }
+}
+
+/// Gives the items of a list their kind, which the API server leaves out.
+fn name_items(list: &mut Value) {
+    let text = |key: &str| list.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    let Some(kind) = kind.strip_suffix("List").filter(|kind| !kind.is_empty()) else { return };
+    let items = list.get_mut("items").and_then(Value::as_array_mut);
+    for item in items.into_iter().flatten().filter_map(Value::as_object_mut) {
+        item.entry("apiVersion").or_insert_with(|| api_version.as_str().into());
+        item.entry("kind").or_insert_with(|| kind.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::name_items;
+
+    #[test]
+    fn items_of_a_list_have_a_kind() {
+        let mut list =
+            json!({"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [{"a": 1}, {"kind": "X"}]});
+        name_items(&mut list);
+        let want = json!([{"a": 1, "apiVersion": "apps/v1", "kind": "Deployment"}, {"apiVersion": "apps/v1", "kind": "X"}]);
+        assert_eq!(list["items"], want);
+    }
+}
