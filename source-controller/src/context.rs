@@ -1,10 +1,13 @@
 //! What all passes of this controller share.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use kube::Client;
+use sluice_api::source::HelmChart;
 use sluice_artifact::Store;
+use sluice_runtime::Handle;
 use sluice_runtime::events::Recorder;
 use sluice_runtime::flags::FeatureGates;
 use sluice_runtime::hosts::HostLimits;
@@ -29,6 +32,8 @@ pub struct Context {
     pub hosts: HostLimits,
     /// Passes that may wait at a time without counting as one of `--concurrent`: see [`crate::work::Work::wait`].
     pub waiting: Semaphore,
+    /// The charts, once there is a controller for them: who stores a new artifact wakes those that are made of it.
+    pub charts: OnceLock<Handle<HelmChart>>,
     /// Parent of the working directories of passes.
     pub work_root: PathBuf,
 }

@@ -165,6 +165,7 @@ impl<K: SourceKind> Bench<K> {
             gates: FeatureGates::parse("", &GATES).unwrap(),
             hosts: HostLimits::new(4),
             waiting: tokio::sync::Semaphore::new(2),
+            charts: std::sync::OnceLock::new(),
             work_root: dirs.1.path().to_path_buf(),
         });
         let options = Options::new("test", 1, &Common::default(), &Metrics::new());

@@ -78,12 +78,14 @@ pub trait SourceKind: Send + Sync + 'static {
 pub struct Produced {
     /// Text of the event that tells of a new artifact, e.g. `stored artifact for commit 'Fix typo'`.
     pub message: String,
+    /// Reason of that event, where the kind has one of its own.
+    pub reason: Option<&'static str>,
 }
 
 impl Produced {
     /// With the text of the event that tells of a new artifact.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into() }
+        Self { message: message.into(), reason: None }
     }
 }
 

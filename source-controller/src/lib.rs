@@ -8,6 +8,7 @@
 
 mod config;
 pub mod context;
+mod dependents;
 #[cfg(test)]
 mod fake;
 pub mod git;
@@ -30,16 +31,16 @@ pub use config::Config;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
 use kube::Client;
 use sha2::{Digest, Sha256};
-use sluice_api::source::{Bucket, HelmChart};
+use sluice_api::source::Bucket;
 use sluice_artifact::{Advertised, Store, StoreOptions, serve};
 use sluice_runtime::hosts::HostLimits;
 use sluice_runtime::process::{self, Process, Tasks};
-use sluice_runtime::{Controller, Shutdown, controller};
+use sluice_runtime::{Controller, Handle, Shutdown, controller};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tracing::info;
@@ -83,13 +84,15 @@ pub async fn run(config: Config, client: Client, shutdown: Shutdown) -> anyhow::
         gates,
         hosts: HostLimits::new(PER_HOST),
         waiting: Semaphore::new(WAITING),
+        charts: OnceLock::new(),
         work_root: work_root(&config.storage_path),
     });
     let metrics = process.metrics().clone();
     let start = Start { cx: cx.clone(), config: config.clone(), metrics };
     let git =
         git::Git::new(&std::env::temp_dir(), cx.store.root()).context("no directory for Git mirrors")?;
-    let oci = oci::Oci::new()?;
+    let registries = Arc::new(oci::Registries::new()?);
+    let oci = oci::Oci::new(registries.clone());
     let repositories = helm::repository::Repositories::new(config.helm_index_max_size)?;
     process
         .run(move |tasks| {
@@ -100,10 +103,20 @@ pub async fn run(config: Config, client: Client, shutdown: Shutdown) -> anyhow::
             let files = serve_files(config.clone(), cx.store.clone(), early, tasks.shutdown());
             tasks.spawn("file server", files);
             start.kind(tasks, oci);
-            start.kind(tasks, git);
-            start.kind(tasks, repositories);
-            start.kind(tasks, Unbuilt::<HelmChart>::new());
-            start.kind(tasks, Unbuilt::<Bucket>::new());
+            let sources = helm::chart::Sources {
+                git: start.kind(tasks, git).store().clone(),
+                repositories: start.kind(tasks, repositories).store().clone(),
+                buckets: start.kind(tasks, Unbuilt::<Bucket>::new()).store().clone(),
+            };
+            let sizes = helm::chart::Sizes {
+                index: config.helm_index_max_size,
+                chart: config.helm_chart_max_size,
+                file: config.helm_chart_file_max_size,
+            };
+            match helm::chart::Charts::new(sources, sizes, registries) {
+                Ok(charts) => drop(cx.charts.set(start.kind(tasks, charts))),
+                Err(error) => tasks.spawn("charts", std::future::ready(Err(error))),
+            }
         })
         .await?;
     info!("stopped");
@@ -137,7 +150,7 @@ struct Start {
 }
 
 impl Start {
-    fn kind<K: SourceKind>(&self, tasks: &mut Tasks, kind: K) {
+    fn kind<K: SourceKind>(&self, tasks: &mut Tasks, kind: K) -> Handle<K::Object> {
         let name = <K::Object as kube::Resource>::kind(&()).to_lowercase();
         let common = &self.config.common;
         let options = controller::Options::new(&name, self.config.concurrent, common, &self.metrics);
@@ -145,6 +158,7 @@ impl Start {
         let machine = Arc::new(Machine::new(self.cx.clone(), kind, &handle));
         let shutdown = tasks.shutdown();
         tasks.spawn(name, async move { controller.run(machine, shutdown).await });
+        handle
     }
 }
 

@@ -10,6 +10,7 @@ use sluice_runtime::{Handle, Key, Outcome, Pass, Reconciler, finalizer, requests
 use tracing::{debug, info, warn};
 
 use crate::context::{CONTROLLER, Context};
+use crate::dependents;
 use crate::kind::{
     ARTIFACT_IN_STORAGE, BUILD_FAILED, FETCH_FAILED, Failure, INCLUDE_UNAVAILABLE, NEGATIVE, Produced,
     SOURCE_VERIFIED, STORAGE_OPERATION_FAILED, SourceKind, Stop,
@@ -190,7 +191,7 @@ impl<K: SourceKind> Machine<K> {
         let is_first = work.found.observed_generation() != Some(work.generation());
         let is_success = matches!(result, Ok(_) | Err(Stop::Unchanged { .. }));
         let (outcome, event) = match result {
-            Ok(produced) => succeed(&mut work, |work| success_event(work, &produced.message)),
+            Ok(produced) => succeed(&mut work, |work| success_event(work, &produced)),
             Err(Stop::Unchanged { reason, message }) => {
                 succeed(&mut work, |work| with_artifact(Event::trace(reason, message), work))
             }
@@ -227,6 +228,16 @@ impl<K: SourceKind> Machine<K> {
                 return Outcome::Done;
             }
             return Outcome::failed(text(&stop));
+        }
+        if let (Some(charts), Some(artifact)) = (self.cx.charts.get(), work.artifact())
+            && work.found.artifact().is_none_or(|found| found.revision != artifact.revision)
+        {
+            dependents::wake(
+                charts,
+                &<K::Object as kube::Resource>::kind(&()),
+                &work.key(),
+                &artifact.revision,
+            );
         }
         // Flux tells Kubernetes of each pass in which nothing moved; that is a request per object and interval.
         let is_news = event.severity != Severity::Trace || is_first || !is_success;
@@ -365,16 +376,17 @@ fn show<O: SourceObject>(work: &mut Work<O>, failure: &Failure) {
     }
 }
 
-fn success_event<O: SourceObject>(work: &Work<O>, message: &str) -> Event {
+fn success_event<O: SourceObject>(work: &Work<O>, produced: &Produced) -> Event {
+    let message = produced.message.as_str();
     let digest = |object: &O| object.artifact().map(|artifact| artifact.digest.clone());
     let revision = work.artifact().map(|artifact| artifact.revision.clone()).unwrap_or_default();
     let had_failure = RECOVERABLE.iter().any(|type_| conditions::is_true(work.found.conditions(), type_));
     let event = if digest(&work.found) != digest(&work.object) {
         info!(revision, "{message}");
-        Event::info("NewArtifact", message)
+        Event::info(produced.reason.unwrap_or("NewArtifact"), message)
     } else if had_failure {
         info!(revision, "recovered");
-        Event::info("Succeeded", message)
+        Event::info(produced.reason.unwrap_or("Succeeded"), message)
     } else {
         Event::trace("ArtifactUpToDate", format!("artifact up-to-date with remote revision: '{revision}'"))
     };

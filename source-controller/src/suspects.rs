@@ -8,9 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use sluice_runtime::hosts::HostPermit;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::kind::{Failure, Stop};
+use crate::object::SourceObject;
+use crate::work::Work;
 
 /// Until the next turn.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -23,7 +26,58 @@ pub(crate) struct Suspects {
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
+/// Why a host was of no use.
+pub(crate) trait Trouble {
+    /// Whether it did not answer at all.
+    fn is_silence(&self) -> bool;
+    /// It took longer than that.
+    fn timeout(limit: Duration) -> Self;
+    /// We stopped asking.
+    fn shutdown() -> Self;
+}
+
+/// The right to do some work on one host.
+pub(crate) struct Visit<'s> {
+    suspects: &'s Suspects,
+    host: String,
+    limit: Duration,
+    _turn: Option<OwnedSemaphorePermit>,
+    _place: HostPermit,
+}
+
+impl Visit<'_> {
+    /// Does a part of the work, within the time limit and until the process ends, and learns whether the host answers.
+    pub(crate) async fn within<O: SourceObject, T, E: Trouble>(
+        &self,
+        work: &Work<O>,
+        part: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let part = work.wait(tokio::time::timeout(self.limit, part));
+        let result = tokio::select! {
+            biased;
+            () = work.shutdown.cancelled() => return Err(E::shutdown()),
+            result = part => result.unwrap_or_else(|_| Err(E::timeout(self.limit))),
+        };
+        self.suspects.note(&self.host, result, E::is_silence)
+    }
+}
+
 impl Suspects {
+    /// Waits for the right to work on `host`; each part of the work may take as long as `limit`.
+    ///
+    /// # Errors
+    /// [`Stop::Waiting`] for a suspect that somebody else is trying.
+    pub(crate) async fn visit<O: SourceObject>(
+        &self,
+        work: &Work<O>,
+        host: &str,
+        limit: Duration,
+    ) -> Result<Visit<'_>, Stop> {
+        let turn = self.turn(host)?;
+        let place = work.place_at(host).await;
+        Ok(Visit { suspects: self, host: host.to_owned(), limit, _turn: turn, _place: place })
+    }
+
     /// The right to try `host`: at once for hosts that answer, one at a time for suspects.
     pub(crate) fn turn(&self, host: &str) -> Result<Option<OwnedSemaphorePermit>, Stop> {
         let Some(suspect) = self.hosts.lock().get(host).cloned() else { return Ok(None) };

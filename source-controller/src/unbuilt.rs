@@ -1,6 +1,6 @@
 //! Kinds that are accepted but not built yet: they say so, and nothing is retried.
 
-use sluice_api::source::{Bucket, HelmChart};
+use sluice_api::source::Bucket;
 use std::marker::PhantomData;
 
 use crate::kind::{Failure, Produced, SourceKind, Stop};
@@ -30,7 +30,7 @@ macro_rules! unbuilt {
     )+ };
 }
 
-unbuilt!(HelmChart, Bucket);
+unbuilt!(Bucket);
 
 fn not_built<O: SourceObject>() -> Failure {
     Failure::fetch(

@@ -272,7 +272,12 @@ impl<O: SourceObject> Work<O> {
 
     /// Marks the current artifact as stored. `message` is the one of sources.md 3.4.
     pub fn mark_stored(&mut self, message: impl Into<String>) {
-        self.set_condition(ARTIFACT_IN_STORAGE, State::True, "Succeeded", message);
+        self.mark_stored_as("Succeeded", message);
+    }
+
+    /// Marks the current artifact as stored, with a reason of the kind's own.
+    pub fn mark_stored_as(&mut self, reason: &str, message: impl Into<String>) {
+        self.set_condition(ARTIFACT_IN_STORAGE, State::True, reason, message);
     }
 
     /// Packs a directory and makes it the current artifact. The caller then calls [`Work::mark_stored`] and updates its

@@ -53,7 +53,7 @@ mod pattern;
 mod text;
 mod yaml;
 
-pub(crate) use sluice_gotemplate::functions::semver;
+pub use sluice_gotemplate::functions::semver;
 
 pub use capabilities::Capabilities;
 pub use chart::{Chart, ChartFile, LoadError, LoadOptions, Metadata};

@@ -3,8 +3,12 @@
 use reqwest::header::{
     ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, USER_AGENT as AGENT,
 };
+use std::time::Duration;
+
 use reqwest::{Response, StatusCode};
 use url::{Origin, Url};
+
+use crate::suspects::Trouble;
 
 /// Why a download failed. Addresses are shown without their query, which may hold a token.
 #[derive(Debug, thiserror::Error)]
@@ -15,9 +19,40 @@ pub(super) enum DownloadError {
     /// The server answered with an error.
     #[error("failed to fetch {url} : {status}")]
     Status { url: String, status: StatusCode },
+    /// It took longer than the repository's `spec.timeout`.
+    #[error("no answer within the timeout of {}", sluice_api::meta::Duration::format(*.0))]
+    Timeout(Duration),
+    /// The process ends.
+    #[error("the controller is shutting down")]
+    Shutdown,
     /// The answer is longer than allowed.
     #[error("{what} exceeds the maximum {what} file size of {limit} bytes")]
     TooLarge { what: &'static str, limit: u64 },
+}
+
+impl Trouble for DownloadError {
+    fn is_silence(&self) -> bool {
+        matches!(self, Self::Transport { .. } | Self::Timeout(_))
+    }
+
+    fn timeout(limit: Duration) -> Self {
+        Self::Timeout(limit)
+    }
+
+    fn shutdown() -> Self {
+        Self::Shutdown
+    }
+}
+
+impl DownloadError {
+    /// Whether another login might help.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => *status == StatusCode::UNAUTHORIZED,
+            Self::Transport { text, .. } => text.contains("certificate"),
+            _ => false,
+        }
+    }
 }
 
 /// A user and a password, and for whom they are.

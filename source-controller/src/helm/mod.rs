@@ -1,7 +1,9 @@
-//! Charts and where they come from: HelmRepository.
+//! Charts and where they come from: HelmRepository and HelmChart.
 
 mod access;
+pub mod chart;
 mod download;
+mod remote;
 pub mod repository;
 #[cfg(test)]
 mod repository_tests;

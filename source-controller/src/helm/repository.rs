@@ -15,7 +15,7 @@ use sluice_runtime::Key;
 use url::Url;
 
 use super::access::{self, Access};
-use super::download::{DownloadError, Fetched, Validators};
+use super::download::{Fetched, Validators};
 use crate::kind::{FETCH_FAILED, Failure, Produced, SourceKind, Stop};
 use crate::suspects::Suspects;
 use crate::transport::{TransportOptions, Transports};
@@ -59,31 +59,18 @@ impl Repositories {
         let failed = |error: String| {
             Failure::fetch("Failed", format!("failed to fetch Helm repository index: {error}")).retry()
         };
-        let url = access.base.join(LINK).map_err(|error| failed(error.to_string()))?;
+        let url = access.url(LINK).map_err(failed)?;
         let known = self.known.lock().get(&work.key()).cloned().filter(|known| {
             known.url == url && work.artifact().is_some_and(|artifact| artifact.revision == known.revision)
         });
-        let host = url.host_str().unwrap_or_default().to_owned();
-        let _turn = self.suspects.turn(&host)?;
-        let _place = work.place_at(&host).await;
-        let timeout = work.timeout();
+        let visit = self.suspects.visit(work, url.host_str().unwrap_or_default(), work.timeout()).await?;
         let validators = known.as_ref().map(|known| &known.validators);
         let get = access.download.get(&url, validators, "index", self.max_size);
-        let get = work.wait(tokio::time::timeout(timeout, get));
-        let result = tokio::select! {
-            biased;
-            () = work.shutdown.cancelled() => return Err(failed("the controller is shutting down".into())),
-            result = get => result.unwrap_or_else(|_| {
-                let text = format!("no answer within {}", sluice_api::meta::Duration::format(timeout));
-                Err(DownloadError::Transport { url: url.to_string(), text })
-            }),
-        };
-        let is_silence = |error: &DownloadError| matches!(error, DownloadError::Transport { .. });
-        self.suspects.note(&host, result, is_silence).map_err(|error| failed(error.to_string()))
+        visit.within(work, get).await.map_err(|error| failed(error.to_string()))
     }
 
-    fn remember(&self, work: &Work<HelmRepository>, url: &Url, revision: &str, validators: Validators) {
-        let Ok(url) = url.join(LINK) else { return };
+    fn remember(&self, work: &Work<HelmRepository>, access: &Access, revision: &str, validators: Validators) {
+        let Ok(url) = access.url(LINK) else { return };
         let known = Known { url, revision: revision.to_owned(), validators };
         self.known.lock().insert(work.key(), known);
     }
@@ -97,7 +84,7 @@ impl SourceKind for Repositories {
     }
 
     async fn produce(&self, work: &mut Work<HelmRepository>) -> Result<Produced, Stop> {
-        let access = access::of(work, &self.transports).await?;
+        let access = access::http(&work.api(), &work.object, &self.transports).await?;
         let (bytes, validators) = match self.fetch(work, &access).await? {
             Fetched::Unchanged => {
                 work.remove_condition(FETCH_FAILED);
@@ -109,7 +96,7 @@ impl SourceKind for Repositories {
         let revision = format!("sha256:{digest}");
         if work.artifact().is_some_and(|artifact| artifact.revision == revision) {
             work.remove_condition(FETCH_FAILED);
-            self.remember(work, &access.base, &revision, validators);
+            self.remember(work, &access, &revision, validators);
             return Ok(stored(work));
         }
         let path = work.dir().join("index.json");
@@ -127,7 +114,7 @@ impl SourceKind for Repositories {
         work.outdated("NewRevision", &format!("new index revision '{revision}'")).await?;
         work.store_file(format!("index-{digest}.yaml"), path, revision.clone(), BTreeMap::new(), Some(LINK))
             .await?;
-        self.remember(work, &access.base, &revision, validators);
+        self.remember(work, &access, &revision, validators);
         Ok(stored(work))
     }
 
@@ -136,7 +123,7 @@ impl SourceKind for Repositories {
     }
 }
 
-fn convert(bytes: Vec<u8>, path: &std::path::Path) -> Result<index::Summary, IndexError> {
+pub(super) fn convert(bytes: Vec<u8>, path: &std::path::Path) -> Result<index::Summary, IndexError> {
     let text = String::from_utf8(bytes).map_err(|_| IndexError::Malformed("not UTF-8 text".to_owned()))?;
     let mut file = BufWriter::new(std::fs::File::create(path)?);
     let summary = index::convert(&text, &mut file)?;

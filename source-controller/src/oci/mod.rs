@@ -2,23 +2,22 @@
 //!
 //! The fast path costs one HEAD request: when the digest has not moved, nothing is downloaded.
 
-mod address;
-mod credentials;
-mod registry;
-mod select;
+pub(crate) mod address;
+pub(crate) mod credentials;
+mod registries;
+pub(crate) mod registry;
+pub(crate) mod select;
 mod session;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tls_tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
-use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
 use sluice_api::Reconcilable;
 use sluice_api::source::{LayerOperation, OCIRepository, OciProvider};
 use sluice_artifact::{Limits, Links, unpack};
@@ -26,31 +25,23 @@ use sluice_runtime::conditions::State;
 
 use crate::kind::{ARTIFACT_OUTDATED, FETCH_FAILED, Failure, Produced, SOURCE_VERIFIED, SourceKind, Stop};
 use crate::secrets::{self, Proxy, Tls};
-use crate::suspects::Suspects;
-use crate::transport::{ClientId, TransportOptions, Transports};
+use crate::suspects::Visit;
+use crate::transport::TransportOptions;
 use crate::work::{Archive, Work};
 use address::{Repository, valid_tag};
-use credentials::{Credential, Keyring};
-use registry::{Manifest, Registry, RegistryError};
+use credentials::Keyring;
+pub use registries::Registries;
+use registry::{MAX_LAYER, Manifest, Registry};
 use select::Wanted;
-use session::{Scheme, Session};
 
-/// Sessions that are kept.
-const MAX_SESSIONS: usize = 1024;
 /// Link at the current artifact.
 const LINK: &str = "latest.tar.gz";
 
 /// The kind OCIRepository.
 #[derive(Debug, Default)]
 pub struct Oci {
-    transports: Transports,
-    suspects: Suspects,
-    sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
-    schemes: Mutex<HashMap<(ClientId, String), Arc<Scheme>>>,
+    registries: Arc<Registries>,
 }
-
-/// Whose token it is: never shared between different credentials.
-type SessionId = (ClientId, Repository, [u8; 32]);
 
 /// What a pass found out before it downloads anything.
 struct Upstream {
@@ -62,64 +53,10 @@ struct Upstream {
 }
 
 impl Oci {
-    /// The kind, without anything remembered.
-    ///
-    /// # Errors
-    /// When no HTTP client can be made.
-    pub fn new() -> anyhow::Result<Self> {
-        let oci = Self::default();
-        oci.transports
-            .client(&TransportOptions::default())
-            .map_err(|error| anyhow::anyhow!("cannot make an HTTP client: {error}"))?;
-        Ok(oci)
+    /// The kind; what it learns of registries it shares with others.
+    pub fn new(registries: Arc<Registries>) -> Self {
+        Self { registries }
     }
-
-    fn session(
-        &self,
-        client: ClientId,
-        repository: &Repository,
-        credential: Option<&Credential>,
-    ) -> Arc<Session> {
-        let id = (client, repository.clone(), fingerprint(credential));
-        let mut sessions = self.sessions.lock();
-        if let Some(session) = sessions.get(&id) {
-            return session.clone();
-        }
-        let mut schemes = self.schemes.lock();
-        if sessions.len() >= MAX_SESSIONS {
-            sessions.clear();
-            schemes.clear();
-        }
-        let scheme = schemes.entry((client, repository.host.clone())).or_default().clone();
-        let session = Arc::new(Session::new(credential.cloned(), scheme));
-        sessions.insert(id, session.clone());
-        session
-    }
-}
-
-fn fingerprint(credential: Option<&Credential>) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    let mut part = |text: &str| {
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text);
-    };
-    match credential {
-        None => part("anonymous"),
-        Some(Credential::Basic(user, password)) => {
-            part("basic");
-            part(user);
-            part(password);
-        }
-        Some(Credential::Identity(token)) => {
-            part("identity");
-            part(token);
-        }
-        Some(Credential::Bearer(token)) => {
-            part("bearer");
-            part(token);
-        }
-    }
-    hash.finalize().into()
 }
 
 impl SourceKind for Oci {
@@ -144,18 +81,13 @@ impl SourceKind for Oci {
             .retry()
         };
         let options = TransportOptions { tls, proxy, insecure: insecure && !has_tls };
-        let (client, http) = self.transports.client(&options).map_err(transport)?;
+        let client = self.registries.client(&options).map_err(transport)?;
         let repository = Repository::parse(&url).map_err(|error| {
             Failure::fetch("URLInvalid", format!("URL validation failed for '{url}': {error}")).stall()
         })?;
-        let session = self.session(client, &repository, keyring.find(&repository));
-        let plain_http = insecure || repository.is_local();
-        let registry = Registry { http, repository: &repository, session: &session, plain_http };
-        let _turn = self.suspects.turn(&repository.host)?;
-        let _place = work.place_at(&repository.host).await;
-
-        let heard = Heard { suspects: &self.suspects, host: &repository.host };
-        let upstream = resolve(work, &registry, &heard).await?;
+        let registry = self.registries.registry(client, &repository, keyring.find(&repository), insecure);
+        let visit = self.registries.suspects.visit(work, &repository.host, work.timeout()).await?;
+        let upstream = resolve(work, &registry, &visit).await?;
         let is_new = work.artifact().is_none_or(|artifact| artifact.revision != upstream.revision);
         let outdated = format!("new revision '{}' for '{}'", upstream.revision, upstream.name);
         if let Err(stop) = check_signature(work, &upstream) {
@@ -171,7 +103,7 @@ impl SourceKind for Oci {
         if is_new {
             work.outdated("NewRevision", &outdated).await?;
         }
-        let (layer, metadata) = pull(work, &registry, &upstream, &heard).await?;
+        let (layer, metadata) = pull(work, &registry, &upstream, &visit).await?;
         work.remove_condition(FETCH_FAILED);
         store(work, &upstream, layer, metadata).await?;
         Ok(stored(work, &upstream.revision))
@@ -252,7 +184,7 @@ fn check_provider(work: &Work<OCIRepository>, keyring: &Keyring) -> Result<(), S
 async fn resolve(
     work: &Work<OCIRepository>,
     registry: &Registry<'_>,
-    heard: &Heard<'_>,
+    visit: &Visit<'_>,
 ) -> Result<Upstream, Stop> {
     let (url, repository) = (work.object.spec.url.clone(), registry.repository);
     let no_tag = |error: String| {
@@ -277,7 +209,8 @@ async fn resolve(
         }
         Wanted::Tag(tag) => (Some(tag.clone()), tag),
         Wanted::Semver { range, filter, is_chart } => {
-            let tags = heard.within(work, registry.tags()).await.map_err(no_tag)?;
+            let tags =
+                visit.within(work, registry.tags()).await.map_err(|error| no_tag(error.to_string()))?;
             let tag = select::highest(tags, &range, filter.as_ref(), is_chart).map_err(no_tag)?;
             (Some(tag.clone()), tag)
         }
@@ -287,36 +220,15 @@ async fn resolve(
     {
         return Err(no_tag(format!("'{tag}' is not a valid tag")));
     }
-    let digest = heard.within(work, registry.digest(&reference)).await.map_err(no_digest)?;
+    let digest = visit
+        .within(work, registry.digest(&reference))
+        .await
+        .map_err(|error| no_digest(error.to_string()))?;
     let revision = match &tag {
         Some(tag) => format!("{tag}@{digest}"),
         None => digest.clone(),
     };
     Ok(Upstream { name: repository.with(&reference), repository: repository.clone(), revision, digest })
-}
-
-/// Listens to whether the host answers at all.
-struct Heard<'a> {
-    suspects: &'a Suspects,
-    host: &'a str,
-}
-
-impl Heard<'_> {
-    /// Bounds network work by `spec.timeout` and the shutdown, and makes a suspect of a host that does not answer.
-    async fn within<T>(
-        &self,
-        work: &Work<OCIRepository>,
-        task: impl Future<Output = Result<T, RegistryError>>,
-    ) -> Result<T, String> {
-        let timeout = work.timeout();
-        let task = work.wait(tokio::time::timeout(timeout, task));
-        let result = tokio::select! {
-            biased;
-            () = work.shutdown.cancelled() => return Err("the controller is shutting down".to_owned()),
-            result = task => result.unwrap_or(Err(RegistryError::Timeout(timeout))),
-        };
-        self.suspects.note(self.host, result, RegistryError::is_silence).map_err(|error| error.to_string())
-    }
 }
 
 /// Fails closed: signatures cannot be checked yet, so nothing that asks for a check is pulled.
@@ -346,7 +258,7 @@ async fn pull(
     work: &Work<OCIRepository>,
     registry: &Registry<'_>,
     upstream: &Upstream,
-    heard: &Heard<'_>,
+    visit: &Visit<'_>,
 ) -> Result<(PathBuf, BTreeMap<String, String>), Stop> {
     let url = &work.object.spec.url;
     let pull_failed = |error: String| {
@@ -354,11 +266,16 @@ async fn pull(
             .retry()
     };
     let layer_failed = |error: String| Failure::fetch("OCIArtifactLayerOperationFailed", error).retry();
-    let manifest: Manifest =
-        heard.within(work, registry.manifest(&upstream.digest)).await.map_err(pull_failed)?;
+    let manifest: Manifest = visit
+        .within(work, registry.manifest(&upstream.digest))
+        .await
+        .map_err(|error| pull_failed(error.to_string()))?;
     let layer = select::layer(&manifest, work.object.spec.layer_selector.as_ref()).map_err(layer_failed)?;
     let path = work.dir().join("layer");
-    heard.within(work, registry.blob(layer, &path)).await.map_err(pull_failed)?;
+    visit
+        .within(work, registry.blob(layer, &path, MAX_LAYER))
+        .await
+        .map_err(|error| pull_failed(error.to_string()))?;
     Ok((path, manifest.annotations()))
 }
 

@@ -12,9 +12,11 @@ use serde::Deserialize;
 use sluice_artifact::{Algorithm, Digest, HashingWriter};
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
 
 use super::address::{Repository, valid_tag};
 use super::session::{Challenge, Session};
+use crate::suspects::Trouble;
 
 /// Largest manifest, in bytes (the distribution specification's recommendation).
 const MAX_MANIFEST: usize = 4 * 1024 * 1024;
@@ -27,7 +29,7 @@ const TRIES: u32 = 3;
 const WAIT: Duration = Duration::from_secs(1);
 const MAX_WAIT: Duration = Duration::from_secs(20);
 /// Largest layer, in bytes.
-const MAX_LAYER: u64 = 512 * 1024 * 1024;
+pub(crate) const MAX_LAYER: u64 = 512 * 1024 * 1024;
 
 const MANIFEST_TYPES: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, \
      application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json";
@@ -44,6 +46,9 @@ pub(crate) enum RegistryError {
     /// It took longer than `spec.timeout`.
     #[error("no answer within the timeout of {}", sluice_api::meta::Duration::format(*.0))]
     Timeout(Duration),
+    /// The process ends.
+    #[error("the controller is shutting down")]
+    Shutdown,
     /// The token endpoint refused.
     #[error("authentication failed: {0}")]
     Authentication(String),
@@ -58,10 +63,29 @@ pub(crate) enum RegistryError {
     Disk { path: String, error: std::io::Error },
 }
 
-impl RegistryError {
-    /// Whether the host did not answer at all.
-    pub(crate) fn is_silence(&self) -> bool {
+impl Trouble for RegistryError {
+    fn is_silence(&self) -> bool {
         matches!(self, Self::Transport { .. } | Self::Timeout(_))
+    }
+
+    fn timeout(limit: Duration) -> Self {
+        Self::Timeout(limit)
+    }
+
+    fn shutdown() -> Self {
+        Self::Shutdown
+    }
+}
+
+impl RegistryError {
+    /// Whether another login might help.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Authentication(_) => true,
+            Self::Answer { status, .. } => *status == StatusCode::UNAUTHORIZED,
+            Self::Transport { text, .. } => text.contains("certificate"),
+            _ => false,
+        }
     }
 }
 
@@ -124,7 +148,7 @@ impl Manifest {
 pub(crate) struct Registry<'a> {
     pub(crate) http: reqwest::Client,
     pub(crate) repository: &'a Repository,
-    pub(crate) session: &'a Session,
+    pub(crate) session: Arc<Session>,
     /// Plain HTTP is tried when HTTPS does not answer.
     pub(crate) plain_http: bool,
 }
@@ -255,13 +279,13 @@ impl Registry<'_> {
         Ok((bytes, media_type))
     }
 
-    /// Writes a blob to a new file, and checks its size and digest on the way.
-    pub(crate) async fn blob(&self, layer: &Layer, path: &Path) -> Result<(), RegistryError> {
+    /// Writes a blob of at most `max` bytes to a new file, and checks its size and digest on the way.
+    pub(crate) async fn blob(&self, layer: &Layer, path: &Path, max: u64) -> Result<(), RegistryError> {
         let wanted = checked_digest(&layer.digest)?;
-        let limit = if layer.size > 0 { layer.size } else { MAX_LAYER };
-        if limit > MAX_LAYER {
+        let limit = if layer.size > 0 { layer.size } else { max };
+        if limit > max {
             return Err(RegistryError::Protocol(format!(
-                "layer {} has {} bytes, more than the {MAX_LAYER} that are accepted",
+                "layer {} has {} bytes, more than the {max} that are accepted",
                 layer.digest, layer.size
             )));
         }

@@ -11,7 +11,7 @@ use flate2::read::MultiGzDecoder;
 use tar::{Archive, EntryType};
 
 use super::files::{self, Budget};
-use super::{Chart, ChartFile, LoadError, LoadOptions, version};
+use super::{Chart, ChartFile, LoadError, LoadOptions, Metadata, version};
 use crate::text::quoted;
 
 /// Loads a chart from the bytes of an archive.
@@ -19,8 +19,20 @@ use crate::text::quoted;
 /// # Errors
 /// Not an archive, not a chart, or larger than the options allow.
 pub(super) fn load(data: &[u8], options: &LoadOptions) -> Result<Chart, LoadError> {
+    load_part(data, None, options)
+}
+
+/// Reads `Chart.yaml` and nothing that stands behind it.
+///
+/// # Errors
+/// Not an archive, not a chart, or more than the options allow before `Chart.yaml`.
+pub(super) fn metadata(data: &[u8], options: &LoadOptions) -> Result<Metadata, LoadError> {
+    load_part(data, Some("Chart.yaml"), options).map(|chart| chart.metadata)
+}
+
+fn load_part(data: &[u8], only: Option<&str>, options: &LoadOptions) -> Result<Chart, LoadError> {
     let mut budget = Budget::new(options.max_bytes, options.max_files);
-    let files = unpack_or_explain(data, &mut budget)?;
+    let files = unpack_or_explain(data, only, &mut budget)?;
     let Some(file) = files.iter().find(|file| file.name == "Chart.yaml") else {
         return Err(LoadError::new("unable to detect chart version, no Chart.yaml found"));
     };
@@ -30,12 +42,16 @@ pub(super) fn load(data: &[u8], options: &LoadOptions) -> Result<Chart, LoadErro
 
 /// Loads an archive that is a subchart, out of what is left of the budget.
 pub(super) fn load_within(data: &[u8], budget: &mut Budget) -> Result<Chart, LoadError> {
-    let files = unpack(data, budget).map_err(|error| LoadError::new(error.to_string()))?;
+    let files = unpack(data, None, budget).map_err(|error| LoadError::new(error.to_string()))?;
     files::load(files, budget)
 }
 
-fn unpack_or_explain(data: &[u8], budget: &mut Budget) -> Result<Vec<ChartFile>, LoadError> {
-    unpack(data, budget).map_err(|error| match error {
+fn unpack_or_explain(
+    data: &[u8],
+    only: Option<&str>,
+    budget: &mut Budget,
+) -> Result<Vec<ChartFile>, LoadError> {
+    unpack(data, only, budget).map_err(|error| match error {
         UnpackError::NotGzip => {
             LoadError::new(format!("stream does not appear to be a valid chart file (details: {error})"))
                 .with_hint("a chart archive is a gzip-compressed tar file, as `helm package` makes it")
@@ -67,7 +83,8 @@ enum UnpackError {
     Broken(#[from] io::Error),
 }
 
-fn unpack(data: &[u8], budget: &mut Budget) -> Result<Vec<ChartFile>, UnpackError> {
+/// The files of an archive, or only the first of that name.
+fn unpack(data: &[u8], only: Option<&str>, budget: &mut Budget) -> Result<Vec<ChartFile>, UnpackError> {
     const HEADER: usize = 10;
     if !data.starts_with(b"\x1f\x8b\x08") || data.len() < HEADER {
         return Err(if data.is_empty() {
@@ -97,6 +114,9 @@ fn unpack(data: &[u8], budget: &mut Budget) -> Result<Vec<ChartFile>, UnpackErro
         if !budget.take(size) {
             return Err(UnpackError::TooLarge(budget.max));
         }
+        if only.is_some_and(|only| only != path) {
+            continue;
+        }
         let mut data = Vec::new();
         if size > 0 {
             entry.by_ref().take(size).read_to_end(&mut data)?;
@@ -107,8 +127,11 @@ fn unpack(data: &[u8], budget: &mut Budget) -> Result<Vec<ChartFile>, UnpackErro
         let modified =
             entry.header().mtime().ok().map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
         files.push(ChartFile { name: path, data: without_bom(data), modified });
+        if only.is_some() {
+            break;
+        }
     }
-    if files.is_empty() {
+    if files.is_empty() && only.is_none() {
         return Err(UnpackError::Empty);
     }
     Ok(last_of_each(files))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::{self, Budget};
 use super::ignore::Ignore;
-use super::{Chart, ChartFile, LoadError, LoadOptions, archive, version};
+use super::{Chart, ChartFile, LoadError, LoadOptions, Metadata, archive, version};
 
 /// Levels of folders.
 const DEPTH: usize = 64;
@@ -16,26 +16,8 @@ const DEPTH: usize = 64;
 /// # Errors
 /// Helm's text for what is missing, cannot be read or is not allowed.
 pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Chart, LoadError> {
-    let top = std::path::absolute(dir).map_err(|error| LoadError::new(error.to_string()))?;
-    let real_top = top.canonicalize().map_err(|error| undetected(&top, &error))?;
-    let mut walk = Walk {
-        allowed: options
-            .links_within
-            .as_deref()
-            .map_or_else(|| Ok(real_top.clone()), Path::canonicalize)
-            .ok(),
-        follow_anywhere: options.links_anywhere,
-        rules: Ignore::default(),
-        budget: Budget::new(options.max_bytes, options.max_files),
-        entries: options.max_files.saturating_mul(4),
-        files: Vec::new(),
-        warnings: Vec::new(),
-        open: vec![real_top],
-    };
-    let chart_yaml = top.join("Chart.yaml");
-    walk.check_link(&chart_yaml)?;
-    let text = read(&chart_yaml, options.max_bytes).map_err(|error| undetected(&top, &error))?;
-    version::check(&text)?;
+    let (top, mut walk) = Walk::of(dir, options)?;
+    version::check(&walk.chart_yaml(&top)?)?;
     let rules = top.join(".helmignore");
     if rules.exists() {
         walk.check_link(&rules)?;
@@ -51,12 +33,25 @@ pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Chart, LoadError
     Ok(chart)
 }
 
+/// Reads the `Chart.yaml` in folder `dir`.
+///
+/// # Errors
+/// Helm's text for what is missing, cannot be read or is not allowed.
+pub(super) fn metadata(dir: &Path, options: &LoadOptions) -> Result<Metadata, LoadError> {
+    let (top, mut walk) = Walk::of(dir, options)?;
+    let data = walk.chart_yaml(&top)?;
+    version::check(&data)?;
+    let file = ChartFile { name: "Chart.yaml".into(), data: archive::without_bom(data), modified: None };
+    files::load(vec![file], &mut walk.budget).map(|chart| chart.metadata)
+}
+
 struct Walk {
     /// The folder that links may not leave.
     allowed: Option<PathBuf>,
     follow_anywhere: bool,
     rules: Ignore,
     budget: Budget,
+    max_file_bytes: u64,
     /// Entries that may still be looked at.
     entries: usize,
     files: Vec<ChartFile>,
@@ -66,6 +61,45 @@ struct Walk {
 }
 
 impl Walk {
+    /// A walk through `dir`, and its absolute path.
+    fn of(dir: &Path, options: &LoadOptions) -> Result<(PathBuf, Self), LoadError> {
+        let top = std::path::absolute(dir).map_err(|error| LoadError::new(error.to_string()))?;
+        let real_top = top.canonicalize().map_err(|error| undetected(&top, &error))?;
+        let walk = Self {
+            allowed: options
+                .links_within
+                .as_deref()
+                .map_or_else(|| Ok(real_top.clone()), Path::canonicalize)
+                .ok(),
+            follow_anywhere: options.links_anywhere,
+            rules: Ignore::default(),
+            budget: Budget::new(options.max_bytes, options.max_files),
+            max_file_bytes: options.max_file_bytes,
+            entries: options.max_files.saturating_mul(4),
+            files: Vec::new(),
+            warnings: Vec::new(),
+            open: vec![real_top],
+        };
+        Ok((top, walk))
+    }
+
+    fn chart_yaml(&mut self, top: &Path) -> Result<Vec<u8>, LoadError> {
+        let path = top.join("Chart.yaml");
+        self.check_link(&path)?;
+        let info = path.metadata().map_err(|error| undetected(top, &error))?;
+        self.check_size("Chart.yaml", info.len())?;
+        read(&path, self.budget.max).map_err(|error| undetected(top, &error))
+    }
+
+    fn check_size(&self, name: &str, size: u64) -> Result<(), LoadError> {
+        match self.max_file_bytes {
+            max if size > max => Err(LoadError::new(format!(
+                "cannot load file {name} as file size ({size}) exceeds limit ({max})"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     fn folder(&mut self, path: &Path, below: &str, depth: usize) -> Result<(), LoadError> {
         let fault = |error: io::Error| LoadError::new(go_error("open", path, &error));
         if depth > DEPTH {
@@ -129,6 +163,7 @@ impl Walk {
                 "error reading {name}: chart exceeds maximum decompressed size of {max} bytes"
             ))
         };
+        self.check_size(name, info.len())?;
         if info.len() > self.budget.bytes {
             return Err(too_large());
         }

@@ -12,6 +12,14 @@ use super::{Chart, LoadError, LoadOptions, archive};
 /// # Errors
 /// Helm's text for what is not a chart archive.
 pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<Chart, LoadError> {
+    archive::load(&read(path, options)?, options)
+}
+
+/// The bytes of the archive at `path`.
+///
+/// # Errors
+/// Helm's text for what is not a chart archive.
+pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Vec<u8>, LoadError> {
     let fault = |error: std::io::Error| LoadError::new(go_error("open", path, &error));
     let mut data = Vec::new();
     let file = File::open(path).map_err(fault)?;
@@ -33,7 +41,7 @@ pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<Chart, LoadErro
             format!("file '{shown}' does not appear to be a gzipped archive; got '{}'", content_type(&data))
         }));
     }
-    archive::load(&data, options)
+    Ok(data)
 }
 
 /// What the first 512 bytes, zeros after a shorter file, look like.

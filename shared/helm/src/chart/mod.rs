@@ -27,6 +27,9 @@ pub use error::LoadError;
 pub use metadata::{Dependency, ImportValue, Lock, Maintainer, Metadata};
 pub(crate) use serialize::OrNull;
 
+/// The file of the defaults.
+pub const VALUES: &str = "values.yaml";
+
 /// A chart and its subcharts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
@@ -70,6 +73,8 @@ pub struct LoadOptions {
     pub links_within: Option<PathBuf>,
     /// Bytes of all files, subcharts and what is packed in them included.
     pub max_bytes: u64,
+    /// Bytes of one file in a folder; no limit of its own by default.
+    pub max_file_bytes: u64,
     /// Number of all files.
     pub max_files: usize,
 }
@@ -77,7 +82,37 @@ pub struct LoadOptions {
 impl Default for LoadOptions {
     /// 100 MiB, which is Helm's limit, in 50,000 files.
     fn default() -> Self {
-        Self { links_anywhere: false, links_within: None, max_bytes: 100 << 20, max_files: 50_000 }
+        Self {
+            links_anywhere: false,
+            links_within: None,
+            max_bytes: 100 << 20,
+            max_file_bytes: u64::MAX,
+            max_files: 50_000,
+        }
+    }
+}
+
+impl Metadata {
+    /// Reads no more than the `Chart.yaml` of a folder or of an archive file.
+    ///
+    /// # Errors
+    /// Helm's text for what is missing, cannot be read or is not allowed.
+    pub fn load(path: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
+        let info =
+            path.metadata().map_err(|error| LoadError::new(directory::go_error("stat", path, &error)))?;
+        if info.is_dir() {
+            directory::metadata(path, options)
+        } else {
+            Self::from_archive(&file::read(path, options)?, options)
+        }
+    }
+
+    /// Reads no more than the `Chart.yaml` in the bytes of an archive.
+    ///
+    /// # Errors
+    /// Helm's text for what is missing, cannot be read or is not allowed.
+    pub fn from_archive(data: &[u8], options: &LoadOptions) -> Result<Self, LoadError> {
+        archive::metadata(data, options)
     }
 }
 
@@ -109,6 +144,17 @@ impl Chart {
             version::check(&file.data)?;
         }
         files::load(files, &mut files::Budget::new(options.max_bytes, options.max_files))
+    }
+
+    /// Makes other values the defaults, in `values.yaml` as well.
+    pub fn set_defaults(&mut self, values: Map<String, Value>) {
+        let text = sluice_yaml::to_string(&Value::Object(values.clone()));
+        let file = ChartFile { name: VALUES.to_owned(), data: text.into(), modified: None };
+        match self.raw.iter_mut().find(|file| file.name == VALUES) {
+            Some(known) => *known = file,
+            None => self.raw.push(file),
+        }
+        self.values = values;
     }
 
     /// The name in `Chart.yaml`.

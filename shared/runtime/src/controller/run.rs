@@ -129,12 +129,17 @@ pub struct Slot {
 
 impl Slot {
     /// Runs a wait without taking a worker from others: the place is given up and taken again afterwards.
+    ///
+    /// Of several waits at a time only the one that gave the place up takes it again: the others would wait for a place
+    /// that their own pass holds.
     pub async fn park<F: Future>(&self, wait: F) -> F::Output {
-        drop(self.permit.lock().take());
+        let given_up = self.permit.lock().take().is_some();
         let output = wait.await;
-        // The semaphore is never closed; were it, going on without a place is harmless.
-        let permit = self.places.clone().acquire_owned().await.ok();
-        *self.permit.lock() = permit;
+        if given_up {
+            // The semaphore is never closed; were it, going on without a place is harmless.
+            let permit = self.places.clone().acquire_owned().await.ok();
+            *self.permit.lock() = permit;
+        }
         output
     }
 

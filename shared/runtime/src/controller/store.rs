@@ -96,6 +96,17 @@ impl<K: Resource> Store<K> {
     }
 }
 
+/// A store of objects that no watch follows, for reconcilers that look things up in one.
+impl<K: Resource> FromIterator<K> for Store<K> {
+    fn from_iter<I: IntoIterator<Item = K>>(objects: I) -> Self {
+        let store = Self::default();
+        for object in objects {
+            store.apply(object);
+        }
+        store
+    }
+}
+
 /// Resource versions of one kind can be compared as numbers (guaranteed since Kubernetes 1.35, true before).
 fn version<K: Resource>(object: &K) -> u64 {
     object.meta().resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0)
