@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use kube::client::Body;
-use kube::{Client, Resource, ResourceExt};
+use kube::{Client, Resource};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use sluice_api::Reconcilable;
@@ -289,10 +289,6 @@ impl<K: SourceKind> Bench<K> {
     pub(crate) fn file(&self) -> std::path::PathBuf {
         use sluice_api::ArtifactSource;
         self.store.root().join(&self.object().artifact().unwrap().path)
-    }
-
-    pub(crate) fn name(&self) -> String {
-        self.object().name_any()
     }
 
     pub(crate) fn interval(&self) -> Duration {

@@ -1,11 +1,12 @@
-//! Turns Git repositories, OCI artifacts and the indexes of Helm repositories into verified artifacts.
+//! Turns Git repositories, OCI artifacts, buckets, indexes of Helm repositories and charts into verified artifacts.
 //!
 //! The steps that all kinds share are in [`machine`]; a kind is one implementation of [`kind::SourceKind`] in a file
-//! of its own ([`git`], [`oci`], [`helm`], [`unbuilt`]). [`run`] starts a controller per kind and the file server.
+//! of its own ([`git`], [`oci`], [`bucket`], [`helm`]). [`run`] starts a controller per kind and the file server.
 //!
 //! Invariants: only the machinery writes a status; whatever fails, the artifact stored before stays and is served;
 //! everything that an object refers to is in its own namespace.
 
+pub mod bucket;
 mod config;
 pub mod context;
 mod dependents;
@@ -23,7 +24,6 @@ mod suspects;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod transport;
-pub mod unbuilt;
 pub mod work;
 
 pub use config::Config;
@@ -36,7 +36,6 @@ use std::sync::{Arc, OnceLock};
 use anyhow::Context as _;
 use kube::Client;
 use sha2::{Digest, Sha256};
-use sluice_api::source::Bucket;
 use sluice_artifact::{Advertised, Store, StoreOptions, serve};
 use sluice_runtime::hosts::HostLimits;
 use sluice_runtime::process::{self, Process, Tasks};
@@ -48,7 +47,6 @@ use tracing::info;
 use crate::context::{CONTROLLER, Context};
 use crate::kind::SourceKind;
 use crate::machine::Machine;
-use crate::unbuilt::Unbuilt;
 
 /// Name under which the file server reports its address in [`sluice_runtime::flags::Common::bound`].
 pub const STORAGE_PORT: &str = "http";
@@ -93,6 +91,7 @@ pub async fn run(config: Config, client: Client, shutdown: Shutdown) -> anyhow::
         git::Git::new(&std::env::temp_dir(), cx.store.root()).context("no directory for Git mirrors")?;
     let registries = Arc::new(oci::Registries::new()?);
     let oci = oci::Oci::new(registries.clone());
+    let buckets = bucket::Buckets::new()?;
     let repositories = helm::repository::Repositories::new(config.helm_index_max_size)?;
     process
         .run(move |tasks| {
@@ -106,7 +105,7 @@ pub async fn run(config: Config, client: Client, shutdown: Shutdown) -> anyhow::
             let sources = helm::chart::Sources {
                 git: start.kind(tasks, git).store().clone(),
                 repositories: start.kind(tasks, repositories).store().clone(),
-                buckets: start.kind(tasks, Unbuilt::<Bucket>::new()).store().clone(),
+                buckets: start.kind(tasks, buckets).store().clone(),
             };
             let sizes = helm::chart::Sizes {
                 index: config.helm_index_max_size,

@@ -64,10 +64,19 @@ pub struct Archive<'a> {
     pub revision: String,
     /// Metadata of the artifact.
     pub metadata: BTreeMap<String, String>,
-    /// `spec.ignore`; the ignore files below `dir` are read as well.
-    pub ignore: Option<String>,
+    /// Which files stay out.
+    pub leave: Leave,
     /// Symbolic link that is to point at the file, which `status.url` then names.
     pub link: Option<&'a str>,
+}
+
+/// Which files stay out of an archive.
+#[derive(Debug, Clone)]
+pub enum Leave {
+    /// None: somebody has chosen them already.
+    Nothing,
+    /// Those that `spec.ignore`, the ignore files and the built-in lists say.
+    Ignored(Option<String>),
 }
 
 impl<O: SourceObject> Work<O> {
@@ -286,11 +295,14 @@ impl<O: SourceObject> Work<O> {
     /// # Errors
     /// With Flux's reasons and messages (sources.md 7.1, artifact sub-step).
     pub async fn store_directory(&mut self, archive: Archive<'_>) -> Result<(), Stop> {
-        let Archive { file, dir, revision, metadata, ignore, link } = archive;
+        let Archive { file, dir, revision, metadata, leave, link } = archive;
         self.check_directory(&dir)?;
         let ignored = blocking({
             let dir = dir.clone();
-            move || Ignore::load(&dir, ignore.as_deref())
+            move || match leave {
+                Leave::Nothing => Ok(Ignore::default()),
+                Leave::Ignored(ignore) => Ignore::load(&dir, ignore.as_deref()),
+            }
         })
         .await
         .map_err(|error| {

@@ -31,7 +31,7 @@ use crate::kind::{
     ARTIFACT_IN_STORAGE, ARTIFACT_OUTDATED, Failure, Produced, SOURCE_VERIFIED, SourceKind, Stop,
 };
 use crate::suspects::Suspects;
-use crate::work::{Archive, Work};
+use crate::work::{Archive, Leave, Work};
 
 /// Mirrors kept on disk. One that is gone costs a shallow clone.
 const MAX_MIRRORS: usize = 128;
@@ -233,7 +233,7 @@ async fn store(work: &mut Work<GitRepository>, checkout: &Checkout, tree: PathBu
         dir: tree,
         revision: checkout.resolved.revision(),
         metadata: BTreeMap::new(),
-        ignore: work.object.spec.ignore.clone(),
+        leave: Leave::Ignored(work.object.spec.ignore.clone()),
         link: None,
     })
     .await

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::json;
-use sluice_api::source::{Bucket, GitRepository};
+use sluice_api::source::GitRepository;
 use sluice_api::{ArtifactSource, Reconcilable};
 use sluice_runtime::Outcome;
 use sluice_runtime::conditions::{READY, RECONCILING, STALLED};
@@ -14,8 +14,7 @@ use crate::fake::Bench;
 use crate::kind::{
     ARTIFACT_IN_STORAGE, FETCH_FAILED, Failure, INCLUDE_UNAVAILABLE, Produced, SourceKind, Stop,
 };
-use crate::unbuilt::Unbuilt;
-use crate::work::{Archive, Work};
+use crate::work::{Archive, Leave, Work};
 
 /// Stores one file with the given text, or stops.
 #[derive(Clone, Default)]
@@ -59,7 +58,7 @@ impl SourceKind for Scripted {
                 dir: work.dir().to_path_buf(),
                 revision: revision.clone(),
                 metadata: [].into(),
-                ignore: None,
+                leave: Leave::Ignored(None),
                 link: None,
             })
             .await?;
@@ -292,20 +291,6 @@ async fn conditions_of_earlier_versions_and_of_others_are_handled() {
     let mut types = bench.types();
     types.sort();
     assert_eq!(types, [ARTIFACT_IN_STORAGE, "Foreign", READY]);
-}
-
-#[tokio::test]
-async fn kinds_that_are_not_built_say_so_and_rest() {
-    let spec = json!({"bucketName": "b", "endpoint": "s3", "interval": "1m"});
-    let mut bench = Bench::new(Unbuilt::<Bucket>::new(), spec);
-    assert!(matches!(bench.pass().await, Outcome::Terminal(_)));
-    let ready = bench.condition(READY).unwrap();
-    assert!(
-        ready.starts_with("False UnsupportedSourceKind Bucket is not supported by this version"),
-        "{ready}"
-    );
-    assert_eq!(bench.types(), [STALLED, READY, FETCH_FAILED]);
-    assert_eq!((bench.events().len(), bench.name().as_str()), (1, "app"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -27,7 +27,7 @@ use crate::kind::{ARTIFACT_OUTDATED, FETCH_FAILED, Failure, Produced, SOURCE_VER
 use crate::secrets::{self, Proxy, Tls};
 use crate::suspects::Visit;
 use crate::transport::TransportOptions;
-use crate::work::{Archive, Work};
+use crate::work::{Archive, Leave, Work};
 use address::{Repository, valid_tag};
 use credentials::Keyring;
 pub use registries::Registries;
@@ -316,7 +316,7 @@ async fn store(
             dir,
             revision,
             metadata,
-            ignore: ignore.clone(),
+            leave: Leave::Ignored(ignore.clone()),
             link: Some(LINK),
         })
         .await?;
