@@ -47,10 +47,10 @@ impl DeleteOptions {
         let policy = propagation.or(body["propagationPolicy"].as_str()).unwrap_or_default();
         let problem = if !body["orphanDependents"].is_null() && !policy.is_empty() {
             let why = "orphanDependents and deletionPropagation cannot be both set";
-            Some(FieldError::invalid("propagationPolicy", &policy.into(), why))
+            Some(FieldError::invalid("propagationPolicy", policy, why))
         } else if !matches!(policy, "" | "Foreground" | "Background" | "Orphan") {
             let known = ["Foreground", "Background", "Orphan", "nil"];
-            Some(FieldError::not_supported("propagationPolicy", &policy.into(), &known))
+            Some(FieldError::not_supported("propagationPolicy", policy, &known))
         } else {
             None
         };

@@ -3,13 +3,17 @@
 //! Nothing here knows HTTP. A request names a [`Target`]; a write passes decoding, ownership, the kind's strategy and
 //! validation before it reaches the store.
 
+mod admission;
 mod bootstrap;
 pub(crate) mod columns;
+mod convert;
 mod crds;
+mod defaults;
 mod delete;
 mod printers;
 mod read;
 mod registry;
+mod services;
 mod status;
 mod strategy;
 mod write;

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
-use super::{Api, ApiError, Resource, Target};
+use super::{Api, ApiError, Resource, Target, convert};
 use crate::storage::{FieldSelector, Key, LabelSelector, Query, Stored};
 
 /// The parameters of a list or watch.
@@ -94,9 +94,7 @@ impl Api {
         if same_version && (stored_version.is_some() || stored.json.starts_with(prefix(&wanted).as_bytes())) {
             return stored.json.clone();
         }
-        let mut value = stored.value();
-        value["apiVersion"] = wanted.into();
-        Bytes::from(value.to_string())
+        Bytes::from(convert::from_storage(resource, stored.value()).to_string())
     }
 }
 

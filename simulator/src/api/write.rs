@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::status::Cause;
-use super::{Api, ApiError, Resource, Target, now, strategy};
+use super::{Api, ApiError, Resource, Target, convert, defaults, now, strategy};
 use crate::merge::{self, ApplyError, Manager, PatchError};
 use crate::storage::{Key, Stored, WriteError};
 use crate::validate::{self, FieldError};
@@ -143,7 +143,7 @@ impl Api {
             return self.apply(target, patch, options);
         }
         let live = self.get(target)?;
-        let old = in_version(&target.resource, live.value());
+        let old = convert::from_storage(&target.resource, live.value());
         let patched = match (kind, &target.resource.schema) {
             (PatchType::Json, _) => merge::patch_json(&old, patch),
             (PatchType::Strategic, Some(schema)) if target.resource.custom.is_none() => {
@@ -178,7 +178,7 @@ impl Api {
             Err(error) if error.is_not_found() && target.subresource.is_empty() => None,
             Err(error) => return Err(error),
         };
-        let old = live.as_ref().map(|live| in_version(resource, live.value()));
+        let old = live.as_ref().map(|live| convert::from_storage(resource, live.value()));
         let reset =
             merge::reset_fields(resource.has_status(), &target.subresource, resource.custom.is_none());
         let (api_version, time) = (resource.api_version(), now());
@@ -238,15 +238,18 @@ impl Api {
         {
             map.remove("status");
         }
-        strategy::create(self, resource, &mut new);
         if resource.custom.is_some() {
             decode(resource, &mut new, &WriteOptions::by(""))?;
         }
         if ownership == Ownership::Update {
             own(target, None, &mut new, options);
         }
+        strategy::create(self, resource, &mut new);
         let mut errors = check(resource, &new, None);
-        errors.extend(strategy::validate(resource, &new, None));
+        errors.extend(strategy::validate(resource, "", &new, None));
+        if errors.is_empty() {
+            errors = strategy::allocate(self, resource, &mut new);
+        }
         if !errors.is_empty() {
             return Err(invalid(resource, &name, errors));
         }
@@ -260,7 +263,7 @@ impl Api {
         let fields = strategy::fields(resource, &new);
         let stored = self
             .store
-            .create(&resource.collection, key, storage_version(resource, new), fields)
+            .create(&resource.collection, key, convert::to_storage(resource, new), fields)
             .map_err(|_| match self.store.get(&resource.collection, &Key::new(&target.namespace, &name)) {
                 Some(live) => taken(resource, &live),
                 None => ApiError::already_exists(resource, &name),
@@ -283,7 +286,7 @@ impl Api {
         ownership: Ownership,
     ) -> Result<Written, ApiError> {
         let resource = &target.resource;
-        let old = in_version(resource, live.value());
+        let old = convert::from_storage(resource, live.value());
         let sent = new["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
         if !sent.is_empty() && sent != live.revision.to_string() {
             return Err(ApiError::modified(resource, &target.name));
@@ -318,11 +321,11 @@ impl Api {
             };
         }
         strategy::metadata_of_known(&old, &mut new);
-        if target.subresource.is_empty() {
-            strategy::update(self, resource, &old, &mut new);
-        }
         if ownership == Ownership::Update {
             own(target, Some(&old), &mut new, options);
+        }
+        if target.subresource.is_empty() {
+            strategy::update(resource, &old, &mut new);
         }
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
         // A namespace also waits for its content: its controller removes it.
@@ -332,7 +335,10 @@ impl Api {
         }
         strategy::bump_generation(resource, &old, &mut new);
         let mut errors = check(resource, &new, Some(&old));
-        errors.extend(strategy::validate(resource, &new, Some(&old)));
+        errors.extend(strategy::validate(resource, &target.subresource, &new, Some(&old)));
+        if errors.is_empty() {
+            errors = strategy::allocate(self, resource, &mut new);
+        }
         if !errors.is_empty() {
             return Err(invalid(resource, &target.name, errors));
         }
@@ -345,7 +351,7 @@ impl Api {
             &resource.collection,
             key.clone(),
             live.revision,
-            storage_version(resource, new),
+            convert::to_storage(resource, new),
             fields,
         );
         let stored = written.map_err(|error| write_error(resource, &target.name, error))?;
@@ -453,7 +459,7 @@ fn decode(resource: &Resource, object: &mut Value, options: &WriteOptions) -> Re
     };
     let mut unknown =
         validate::decode(schema, object).map_err(|error| ApiError::bad_request(describe(&error)))?;
-    strategy::defaults(resource, object);
+    defaults::defaults(resource, object);
     match options.validation {
         FieldValidation::Ignore => unknown.clear(),
         FieldValidation::Warn => {}
@@ -534,16 +540,4 @@ fn name_of(object: &mut Value) -> String {
 
 pub(super) fn finalizers(object: &Value) -> usize {
     object["metadata"]["finalizers"].as_array().map_or(0, Vec::len)
-}
-
-fn in_version(resource: &Resource, mut value: Value) -> Value {
-    value["apiVersion"] = resource.api_version().into();
-    value
-}
-
-fn storage_version(resource: &Resource, mut value: Value) -> Value {
-    if let Some(custom) = &resource.custom {
-        value["apiVersion"] = format!("{}/{}", resource.group, custom.storage_version).into();
-    }
-    value
 }

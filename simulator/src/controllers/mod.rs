@@ -4,6 +4,7 @@
 //! One task hears of every change and works on one object after the other: the outcome does not depend on timing, and
 //! two hundred Deployments cost little more than the writes that they need.
 
+mod cron_job;
 mod deployment;
 mod endpoints;
 mod garbage;
@@ -132,13 +133,16 @@ pub(crate) async fn run(api: Arc<Api>, end: CancellationToken) {
 
 const WATCHED: &[(&str, &str)] = &[
     ("", "namespaces"),
+    ("", "nodes"),
     ("", "persistentvolumeclaims"),
+    ("", "persistentvolumes"),
     ("", "pods"),
     ("", "services"),
     ("apps", "daemonsets"),
     ("apps", "deployments"),
     ("apps", "replicasets"),
     ("apps", "statefulsets"),
+    ("batch", "cronjobs"),
     ("batch", "jobs"),
 ];
 
@@ -149,6 +153,7 @@ fn watched() -> impl Iterator<Item = CollectionId> {
 /// Where the owner of an object lies, if it has a controller here.
 fn owner_of(object: &Stored, owner: &Owner) -> Option<(CollectionId, Key)> {
     let (group, plural) = match owner.kind.as_str() {
+        "CronJob" => ("batch", "cronjobs"),
         "DaemonSet" => ("apps", "daemonsets"),
         "Deployment" => ("apps", "deployments"),
         "Job" => ("batch", "jobs"),

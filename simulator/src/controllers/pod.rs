@@ -9,6 +9,18 @@ use super::workload::{Behaviour, merged, patch};
 use crate::api::Api;
 use crate::storage::{CollectionId, Query, Stored};
 
+/// Opens a node that is ready.
+pub(super) fn node(api: &Arc<Api>, object: &Stored) {
+    let value = object.value();
+    let is_shut = |taint: &&Value| taint["key"] == "node.kubernetes.io/not-ready";
+    let taints = value["spec"]["taints"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if super::workload::is_ready(&value) && taints.iter().any(|taint| is_shut(&taint)) {
+        let rest: Vec<&Value> = taints.iter().filter(|taint| !is_shut(taint)).collect();
+        let rest = if rest.is_empty() { Value::Null } else { json!(rest) };
+        patch(api, object, "", json!({"spec": {"taints": rest}}));
+    }
+}
+
 /// Brings a pod a step on; gives the time after which to look again.
 pub(super) fn changed(api: &Arc<Api>, object: &Stored) -> Option<Duration> {
     let value = object.value();

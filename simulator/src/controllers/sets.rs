@@ -131,7 +131,10 @@ pub(super) fn daemon_set(api: &Arc<Api>, object: &Stored) {
 /// Binds a claim, to a volume that nobody looks at.
 pub(super) fn claim(api: &Arc<Api>, object: &Stored) {
     let value = object.value();
-    if object.deleting || value["status"]["phase"] == "Bound" {
+    if object.deleting {
+        return unprotect(api, object);
+    }
+    if value["status"]["phase"] == "Bound" {
         return;
     }
     if value["spec"]["volumeName"].is_null() {
@@ -142,6 +145,21 @@ pub(super) fn claim(api: &Arc<Api>, object: &Stored) {
         "capacity": {"storage": value["spec"]["resources"]["requests"]["storage"]},
     });
     patch(api, object, "status", json!({"status": status}));
+}
+
+/// Nothing is mounted here, so nothing holds up the end of a claim or volume.
+pub(super) fn unprotect(api: &Arc<Api>, object: &Stored) {
+    if !object.deleting {
+        return;
+    }
+    let mut finalizers = object.value()["metadata"]["finalizers"].take();
+    if let Some(list) = finalizers.as_array_mut() {
+        let before = list.len();
+        list.retain(|one| one != "kubernetes.io/pvc-protection" && one != "kubernetes.io/pv-protection");
+        if list.len() < before {
+            patch(api, object, "", json!({"metadata": {"finalizers": finalizers}}));
+        }
+    }
 }
 
 fn claims(api: &Api, object: &Stored, spec: &Value, pod: &str) {

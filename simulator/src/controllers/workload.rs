@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{deployment, job, pod, sets};
+use super::{cron_job, deployment, job, pod, sets};
 use crate::api::{Api, PatchType, WriteOptions, now};
 use crate::storage::{Owner, Stored};
 
@@ -54,8 +54,11 @@ pub(super) fn changed(api: &Arc<Api>, object: &Arc<Stored>) -> Option<Duration> 
         "replicasets" => deployment::replica_set(api, object),
         "statefulsets" => sets::stateful_set(api, object),
         "daemonsets" => sets::daemon_set(api, object),
+        "nodes" => pod::node(api, object),
         "persistentvolumeclaims" => sets::claim(api, object),
-        "jobs" => job::changed(api, object),
+        "persistentvolumes" => sets::unprotect(api, object),
+        "cronjobs" => return cron_job::changed(api, object),
+        "jobs" => return job::changed(api, object),
         "pods" => return pod::changed(api, object),
         _ => {}
     }

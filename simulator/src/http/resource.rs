@@ -323,7 +323,7 @@ impl Served<'_> {
             "" | "Warn" => FieldValidation::Warn,
             other => {
                 let known = ["", "Ignore", "Strict", "Warn"];
-                let error = FieldError::not_supported("fieldValidation", &other.into(), &known);
+                let error = FieldError::not_supported("fieldValidation", other, &known);
                 return Err(invalid_options(kind, error));
             }
         };

@@ -4,6 +4,50 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::internal;
+
+/// What a message repeats of a refused value.
+pub(crate) trait Shown {
+    /// The value as Go's messages print it.
+    fn shown(&self) -> String;
+}
+
+impl Shown for Value {
+    fn shown(&self) -> String {
+        match self {
+            Value::String(text) => text.shown(),
+            other => other.to_string(),
+        }
+    }
+}
+
+impl Shown for str {
+    fn shown(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl Shown for String {
+    fn shown(&self) -> String {
+        self.as_str().shown()
+    }
+}
+
+impl Shown for i64 {
+    fn shown(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// A struct, by the name of Go's type for it; a list of them prints likewise.
+pub(super) struct Struct<'a>(pub(super) &'static str, pub(super) &'a Value);
+
+impl Shown for Struct<'_> {
+    fn shown(&self) -> String {
+        internal::shown(self.0, self.1)
+    }
+}
+
 /// Why a field is refused; one cause of a 422 Invalid status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FieldError {
@@ -28,8 +72,14 @@ impl FieldError {
     }
 
     /// A value that breaks a rule.
-    pub(crate) fn invalid(field: impl Into<String>, value: &Value, detail: impl fmt::Display) -> Self {
-        Self::new(field, "FieldValueInvalid", format!("Invalid value: {}: {detail}", show(value)))
+    pub(crate) fn invalid(
+        field: impl Into<String>,
+        value: &(impl Shown + ?Sized),
+        detail: impl fmt::Display,
+    ) -> Self {
+        let detail = detail.to_string();
+        let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
+        Self::new(field, "FieldValueInvalid", format!("Invalid value: {}{detail}", value.shown()))
     }
 
     /// A text that breaks a rule.
@@ -44,7 +94,7 @@ impl FieldError {
 
     /// A value of the wrong type.
     pub(crate) fn type_invalid(field: impl Into<String>, value: &Value, detail: impl fmt::Display) -> Self {
-        Self::new(field, "FieldValueTypeInvalid", format!("Invalid value: {}: {detail}", show(value)))
+        Self::new(field, "FieldValueTypeInvalid", format!("Invalid value: {}: {detail}", value.shown()))
     }
 
     /// Nothing where something must be.
@@ -55,21 +105,25 @@ impl FieldError {
     }
 
     /// A value that is not one of a list.
-    pub(crate) fn not_supported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
+    pub(crate) fn not_supported(
+        field: impl Into<String>,
+        value: &(impl Shown + ?Sized),
+        supported: &[&str],
+    ) -> Self {
         let supported: Vec<String> = supported.iter().map(|one| format!("{one:?}")).collect();
         let message =
-            format!("Unsupported value: {}: supported values: {}", show(value), supported.join(", "));
+            format!("Unsupported value: {}: supported values: {}", value.shown(), supported.join(", "));
         Self::new(field, "FieldValueNotSupported", message)
     }
 
     /// A second one where only one may be.
-    pub(crate) fn duplicate(field: impl Into<String>, value: &Value) -> Self {
-        Self::new(field, "FieldValueDuplicate", format!("Duplicate value: {}", show(value)))
+    pub(crate) fn duplicate(field: impl Into<String>, value: &(impl Shown + ?Sized)) -> Self {
+        Self::new(field, "FieldValueDuplicate", format!("Duplicate value: {}", value.shown()))
     }
 
     /// A reference to what is not there.
-    pub(crate) fn not_found(field: impl Into<String>, value: &Value) -> Self {
-        Self::new(field, "FieldValueNotFound", format!("Not found: {}", show(value)))
+    pub(crate) fn not_found(field: impl Into<String>, value: &(impl Shown + ?Sized)) -> Self {
+        Self::new(field, "FieldValueNotFound", format!("Not found: {}", value.shown()))
     }
 
     /// A field that may not be set, or not to this.
@@ -98,14 +152,5 @@ impl FieldError {
             _ if value.is_object() || value.is_array() => Self::invalid_omitted(field, detail),
             _ => Self::invalid(field, value, detail),
         }
-    }
-}
-
-/// A value as Go's messages print it.
-fn show(value: &Value) -> String {
-    match value {
-        Value::String(text) => format!("{text:?}"),
-        Value::Null => "null".into(),
-        other => other.to_string(),
     }
 }

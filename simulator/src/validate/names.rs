@@ -1,4 +1,6 @@
-//! The grammars of names, labels and keys, with the API server's messages.
+//! The grammars of names, labels, keys and addresses, with the API server's messages.
+
+use std::net::IpAddr;
 
 pub(super) const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, \
 '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
@@ -6,6 +8,9 @@ pub(super) const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist 
 pub(super) const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', \
 and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
 '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
+alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is \
+'[a-z]([-a-z0-9]*[a-z0-9])?')";
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', \
 and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for \
 validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
@@ -14,6 +19,10 @@ an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex us
 '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  \
 or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+
+const WILDCARD: &str = "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must \
+consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', \
+regex used for validation is '\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 
 /// Whether the text is an RFC 1123 subdomain of at most 253 bytes.
 pub(crate) fn is_dns_subdomain(text: &str) -> bool {
@@ -32,6 +41,12 @@ pub(crate) fn label(text: &str) -> Vec<String> {
         return vec!["must not contain dots".to_owned()];
     }
     problems(text, 63, "characters", word(text, is_lower), LABEL)
+}
+
+/// What is wrong with a label that begins with a letter.
+pub(super) fn label_1035(text: &str) -> Vec<String> {
+    let good = word(text, is_lower) && text.starts_with(|c: char| c.is_ascii_lowercase());
+    problems(text, 63, "characters", good, LABEL_1035)
 }
 
 /// What is wrong with a label's value.
@@ -73,14 +88,101 @@ pub(super) fn qualified(text: &str) -> Vec<String> {
 /// What is wrong with a key of a ConfigMap or Secret.
 pub(crate) fn config_key(text: &str) -> Vec<String> {
     let good = !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._".contains(&c));
-    let mut out =
-        if matches!(text, "." | "..") { Vec::new() } else { problems(text, 253, "bytes", good, CONFIG_KEY) };
+    let mut out = if matches!(text, "." | "..") {
+        Vec::new()
+    } else {
+        problems(text, 253, "characters", good, CONFIG_KEY)
+    };
     if text == "." || text == ".." {
         out.push(format!("must not be '{text}'"));
     } else if text.starts_with("..") {
         out.push("must not start with '..'".to_owned());
     }
     out
+}
+
+/// What is wrong with a subdomain for which `*.` may stand first.
+pub(super) fn host(text: &str) -> Vec<String> {
+    if !text.contains('*') {
+        return subdomain(text);
+    }
+    let rest = text.strip_prefix("*.").unwrap_or_default();
+    let good = rest.split('.').all(|part| word(part, is_lower));
+    problems(text, 253, "characters", good, WILDCARD)
+}
+
+/// What is wrong with a part of a path.
+pub(super) fn path_segment(text: &str) -> Vec<String> {
+    match text {
+        "." | ".." => vec![format!("may not be '{text}'")],
+        text => ["/", "%"]
+            .into_iter()
+            .filter(|part| text.contains(part))
+            .map(|part| format!("may not contain '{part}'"))
+            .collect(),
+    }
+}
+
+/// What is wrong with an address.
+pub(super) fn ip(text: &str) -> Vec<String> {
+    match text.parse::<IpAddr>() {
+        Ok(IpAddr::V6(address)) if address.to_ipv4_mapped().is_some() => {
+            vec!["must not be an IPv4-mapped IPv6 address".to_owned()]
+        }
+        Ok(_) => Vec::new(),
+        Err(_) if without_leading_zeros(text).parse::<IpAddr>().is_ok() => {
+            vec!["must not have leading 0s".to_owned()]
+        }
+        Err(_) => vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()],
+    }
+}
+
+/// Address and length of a prefix, if it is one.
+pub(super) fn prefix(text: &str) -> Option<(IpAddr, u32)> {
+    let (address, length) = text.split_once('/')?;
+    let address: IpAddr = address.parse().ok()?;
+    let length: u32 = length.parse().ok().filter(|_| length.bytes().all(|c| c.is_ascii_digit()))?;
+    (length <= if address.is_ipv4() { 32 } else { 128 }).then_some((address, length))
+}
+
+/// The bits of an address that a prefix fixes, from the left.
+pub(super) fn network(address: IpAddr, length: u32) -> u128 {
+    let (bits, width) = match address {
+        IpAddr::V4(address) => (u128::from(u32::from(address)), 32),
+        IpAddr::V6(address) => (u128::from(address), 128),
+    };
+    bits.checked_shr(width - length.min(width)).unwrap_or(0)
+}
+
+/// What is wrong with a prefix of addresses.
+pub(super) fn cidr(text: &str) -> Vec<String> {
+    let why = match prefix(text) {
+        None => "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)",
+        Some((_, length)) if text.rsplit('/').next() != Some(&length.to_string()) => {
+            "must not have leading 0s in IP or prefix length"
+        }
+        Some((IpAddr::V6(address), _)) if address.to_ipv4_mapped().is_some() => {
+            "must not have an IPv4-mapped IPv6 address"
+        }
+        Some((address, length)) => {
+            let width = if address.is_ipv4() { 32 } else { 128 };
+            let fixed = network(address, length).checked_shl(width - length).unwrap_or(0);
+            if fixed == network(address, width) {
+                return Vec::new();
+            }
+            "must not have bits set beyond the prefix length"
+        }
+    };
+    vec![why.to_owned()]
+}
+
+/// An IPv4 address as software reads it that does not know of octal numbers.
+fn without_leading_zeros(text: &str) -> String {
+    let part = |part: &str| match part.trim_start_matches('0') {
+        "" if !part.is_empty() => "0".to_owned(),
+        rest => rest.to_owned(),
+    };
+    text.split('.').map(part).collect::<Vec<_>>().join(".")
 }
 
 /// What is wrong with the name of a port, as RFC 6335 has it.
@@ -154,6 +256,26 @@ mod tests {
         ] {
             good.iter().for_each(|text| assert!(check(text), "{text:?}"));
             bad.iter().for_each(|text| assert!(!check(text), "{text:?}"));
+        }
+        for (text, want) in [
+            ("10.0.0.1", None),
+            ("2001:db8::1", None),
+            ("x", Some("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")),
+            ("010.0.0.1", Some("must not have leading 0s")),
+            ("::ffff:1.2.3.4", Some("must not be an IPv4-mapped IPv6 address")),
+        ] {
+            assert_eq!(ip(text).first().map(String::as_str), want, "{text}");
+        }
+        for (text, want) in [
+            ("10.0.0.0/8", None),
+            ("0.0.0.0/0", None),
+            ("::/0", None),
+            ("10.0.0.1/32", None),
+            ("10.0.0.1/8", Some("must not have bits set beyond the prefix length")),
+            ("10.0.0.0/33", Some("must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")),
+            ("10.0.0.0/08", Some("must not have leading 0s in IP or prefix length")),
+        ] {
+            assert_eq!(cidr(text).first().map(String::as_str), want, "{text}");
         }
         assert_eq!(label(&"a".repeat(64)), ["must be no more than 63 characters"]);
         assert!(!config_key("..a").is_empty() && config_key("a_B.c").is_empty());

@@ -9,10 +9,25 @@ const DECIMAL: [(&str, i32); 10] =
     [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
 const NANO: i128 = 1_000_000_000;
 
-/// The canonical text of a quantity: no fraction, the largest suffix that allows that; `None` where it is no quantity.
-///
-/// What is finer than a billionth is rounded up, and what does not fit is taken as it is, as in Kubernetes.
-pub(super) fn canonical(text: &str) -> Option<String> {
+/// A quantity that has been read.
+struct Number {
+    /// In billionths; `None` where that does not fit.
+    nanos: Option<i128>,
+    is_binary: bool,
+    has_exponent: bool,
+}
+
+/// How much a quantity is, in billionths; `None` where it is no quantity, or too large.
+pub(super) fn nanos(text: &str) -> Option<i128> {
+    parse(text)?.nanos
+}
+
+/// Whether a quantity is a whole number.
+pub(super) fn is_whole(text: &str) -> bool {
+    nanos(text).is_none_or(|nanos| nanos % NANO == 0)
+}
+
+fn parse(text: &str) -> Option<Number> {
     let (negative, rest) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),
@@ -36,14 +51,23 @@ pub(super) fn canonical(text: &str) -> Option<String> {
         _ => return None,
     };
     let nanos = scale(whole, fraction, power, binary.map_or(0, |at| 10 * (at as u32 + 1)));
-    let Some(mut nanos) = nanos else { return Some(text.to_owned()) };
-    if negative {
-        nanos = -nanos;
-    }
+    Some(Number {
+        nanos: nanos.map(|nanos| if negative { -nanos } else { nanos }),
+        is_binary: binary.is_some(),
+        has_exponent: exponent.is_some(),
+    })
+}
+
+/// The canonical text of a quantity: no fraction, the largest suffix that allows that; `None` where it is no quantity.
+///
+/// What is finer than a billionth is rounded up, and what does not fit is taken as it is, as in Kubernetes.
+pub(super) fn canonical(text: &str) -> Option<String> {
+    let number = parse(text)?;
+    let Some(nanos) = number.nanos else { return Some(text.to_owned()) };
     if nanos == 0 {
         return Some("0".into());
     }
-    if binary.is_some() && nanos % NANO == 0 && (nanos / NANO).abs() >= 1024 {
+    if number.is_binary && nanos % NANO == 0 && (nanos / NANO).abs() >= 1024 {
         let mut value = nanos / NANO;
         let mut at = 0;
         while at < BINARY.len() && value % 1024 == 0 {
@@ -60,7 +84,7 @@ pub(super) fn canonical(text: &str) -> Option<String> {
         at += 1;
     }
     let (suffix, power) = DECIMAL[at];
-    Some(if exponent.is_some() && power != 0 {
+    Some(if number.has_exponent && power != 0 {
         format!("{value}e{power}")
     } else {
         format!("{value}{suffix}")
