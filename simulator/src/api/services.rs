@@ -14,6 +14,9 @@ const NODE_PORTS: std::ops::RangeInclusive<i64> = 30_000..=32_767;
 /// belongs to a type that the Service does not have any more.
 pub(super) fn prepare(old: Option<&Value>, object: &mut Value) {
     let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    if spec.get("type").is_some_and(|kind| kind == "ExternalName") {
+        spec.remove("internalTrafficPolicy");
+    }
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
     if let Some(old) = old.map(|old| &old["spec"]) {
         take_over(old, spec);

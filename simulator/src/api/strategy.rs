@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::defaults::{child, set};
-use super::{Api, ApiError, Resource, admission, convert, now, services};
+use super::{Api, ApiError, Resource, Target, admission, convert, now, services};
 use crate::merge;
 use crate::storage::FieldSelector;
 use crate::validate::{self, FieldError};
@@ -64,6 +64,48 @@ pub(super) fn metadata_of_known(old: &Value, new: &mut Value) {
             None => metadata.remove(field),
         };
     }
+}
+
+/// What of the metadata a write of the status leaves alone: all of it where this is `None`.
+fn kept_by_status(resource: &Resource) -> Option<&'static [&'static str]> {
+    match (&*resource.group, &*resource.plural) {
+        _ if resource.custom.is_some() => None,
+        ("apiextensions.k8s.io" | "apiregistration.k8s.io" | "flowcontrol.apiserver.k8s.io", _) => None,
+        ("apps", "deployments") => Some(&["labels"]),
+        ("", "pods") => Some(&["ownerReferences"]),
+        _ => Some(&[]),
+    }
+}
+
+/// The old object with the status of the new one.
+pub(super) fn with_status(resource: &Resource, old: &Value, mut new: Value) -> Value {
+    let mut out = old.clone();
+    out["status"] = new["status"].take();
+    let (before, mut after) = (&old["metadata"], new["metadata"].take());
+    match kept_by_status(resource) {
+        Some(kept) => {
+            for field in kept {
+                match (before.get(*field), after.as_object_mut()) {
+                    (Some(value), _) => after[*field] = value.clone(),
+                    (None, Some(map)) => drop(map.remove(*field)),
+                    _ => {}
+                }
+            }
+            out["metadata"] = after;
+        }
+        None => {
+            if let Some(fields) = after.get("managedFields") {
+                out["metadata"]["managedFields"] = fields.clone();
+            }
+        }
+    }
+    out
+}
+
+/// The fields that nobody comes to own through an endpoint, because it does not write them.
+pub(super) fn reset_fields(target: &Target) -> merge::Set {
+    let resource = &target.resource;
+    merge::reset_fields(resource.has_status(), &target.subresource, kept_by_status(resource))
 }
 
 /// Counts a change of anything but metadata and status.

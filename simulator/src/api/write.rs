@@ -179,8 +179,7 @@ impl Api {
             Err(error) => return Err(error),
         };
         let old = live.as_ref().map(|live| convert::from_storage(resource, live.value()));
-        let reset =
-            merge::reset_fields(resource.has_status(), &target.subresource, resource.custom.is_none());
+        let reset = strategy::reset_fields(target);
         let (api_version, time) = (resource.api_version(), now());
         let manager = Manager {
             name: &options.manager,
@@ -306,12 +305,7 @@ impl Api {
         }
         let warnings = decode(resource, &mut new, options)?;
         if target.subresource == "status" {
-            let mut base = old.clone();
-            base["status"] = new["status"].take();
-            if let Some(fields) = new["metadata"].get("managedFields") {
-                base["metadata"]["managedFields"] = fields.clone();
-            }
-            new = base;
+            new = strategy::with_status(resource, &old, new);
         } else if resource.has_status()
             && let Some(map) = new.as_object_mut()
         {
@@ -474,7 +468,7 @@ fn decode(resource: &Resource, object: &mut Value, options: &WriteOptions) -> Re
 
 fn own(target: &Target, old: Option<&Value>, new: &mut Value, options: &WriteOptions) {
     let resource = &target.resource;
-    let reset = merge::reset_fields(resource.has_status(), &target.subresource, resource.custom.is_none());
+    let reset = strategy::reset_fields(target);
     let (api_version, time) = (resource.api_version(), now());
     let manager = Manager {
         name: &options.manager,
@@ -499,7 +493,9 @@ fn check(resource: &Resource, new: &Value, old: Option<&Value>) -> Vec<FieldErro
 }
 
 fn invalid(resource: &Resource, name: &str, errors: Vec<FieldError>) -> ApiError {
-    ApiError::invalid(&resource.group, &resource.kind, name, errors.into_iter().map(cause).collect())
+    // Both APIs of events are one to the server, which speaks of the older one.
+    let group = if &*resource.group == "events.k8s.io" { "" } else { &resource.group };
+    ApiError::invalid(group, &resource.kind, name, errors.into_iter().map(cause).collect())
 }
 
 /// A refusal of the parameters of a request.

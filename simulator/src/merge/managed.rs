@@ -49,16 +49,19 @@ pub(crate) enum ApplyError {
     Typed(String),
 }
 
-/// What an endpoint resets: `status` on the main resource where there is a status subresource, all else on `status`.
-pub(crate) fn reset_fields(has_status: bool, subresource: &str, builtin: bool) -> Set {
+/// What an endpoint resets: `status` on the main resource where there is a status subresource; on `status` the spec, and
+/// of the metadata the fields that it keeps, or all.
+pub(crate) fn reset_fields(has_status: bool, subresource: &str, kept_metadata: Option<&[&str]>) -> Set {
     let mut set = Set::default();
-    match subresource {
-        "" if has_status => set.insert(&[Element::field("status")]),
-        "status" if builtin => {
+    match (subresource, kept_metadata) {
+        ("", _) if has_status => set.insert(&[Element::field("status")]),
+        ("status", Some(kept)) => {
             set.insert(&[Element::field("spec")]);
-            set.insert(&[Element::field("metadata"), Element::field("labels")]);
+            for field in kept {
+                set.insert(&[Element::field("metadata"), Element::field(field)]);
+            }
         }
-        "status" => {
+        ("status", None) => {
             set.insert(&[Element::field("spec")]);
             set.insert(&[Element::field("metadata")]);
         }
@@ -414,7 +417,13 @@ fn empty_object(schema: Option<&Schema>, like: &Value) -> Value {
     object
 }
 
+/// Whether a field is a number in a status that Go writes although it is 0.
+pub(crate) fn is_count(owner: &str, property: View<'_>) -> bool {
+    owner.ends_with("Status") && property.default().is_some_and(|default| *default == 0)
+}
+
 pub(crate) fn empty_struct(view: View<'_>, depth: usize) -> Value {
+    let owner = view.node().name.as_deref().unwrap_or_default();
     let mut out = serde_json::Map::new();
     if depth > 16 {
         return Value::Object(out);
@@ -425,7 +434,7 @@ pub(crate) fn empty_struct(view: View<'_>, depth: usize) -> Value {
             Some(Value::Object(_)) if property.node().kind == Kind::Object => {
                 empty_struct(property, depth + 1)
             }
-            Some(default) if required => default.clone(),
+            Some(default) if required || is_count(owner, property) => default.clone(),
             None if required => Value::Null,
             _ => continue,
         };

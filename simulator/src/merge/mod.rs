@@ -10,9 +10,10 @@ mod managed;
 mod strategic;
 mod typed;
 
+pub(crate) use fields::Set;
 pub(crate) use json_patch::{patch_json, patch_merge};
 pub(crate) use last_applied::apply;
-pub(crate) use managed::{ApplyError, Manager, empty_struct, reset_fields, same_except_times, update};
+pub(crate) use managed::{ApplyError, Manager, empty_struct, is_count, reset_fields, same_except_times, update};
 pub(crate) use strategic::patch_strategic;
 
 /// Why a patch cannot be applied.

@@ -4,7 +4,7 @@ use base64::Engine;
 use serde_json::{Map, Value};
 
 use super::quantity;
-use crate::merge::empty_struct;
+use crate::merge::{empty_struct, is_count};
 use crate::schema::{Extra, Format, Kind, MAX_DEPTH, Schema, View};
 
 /// Why an object cannot be decoded: status 400 BadRequest.
@@ -168,7 +168,7 @@ impl Walk {
                 }
             }
             if !map.contains_key(name)
-                && let Some(value) = absent(property, required)
+                && let Some(value) = absent(property, required || is_count(owner, property))
             {
                 map.insert(name.into(), value);
             }
@@ -344,7 +344,9 @@ fn omitted(owner: &str, name: &str, property: View<'_>, value: &Value) -> bool {
     ];
     // `ready` of a container is plain, but written all the same.
     const WRITTEN_IN_STATUSES: [&str; 4] = ["ready", "started", "terminating", "terminatingReplicas"];
-    let plain = (owner.ends_with("Status") && !WRITTEN_IN_STATUSES.contains(&name))
+    let plain = (owner.ends_with("Status")
+        && !WRITTEN_IN_STATUSES.contains(&name)
+        && !is_count(owner, property))
         || owner == "ObjectMeta"
         || PLAIN.contains(&name);
     match property.node().kind {
