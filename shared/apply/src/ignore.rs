@@ -80,7 +80,7 @@ impl IgnoreRules {
     }
 
     /// The paths that are ignored on an object, from all rules that match it.
-    pub(crate) fn paths(&self, id: &ObjectId, version: &str, object: &Value) -> Vec<&str> {
+    pub fn paths(&self, id: &ObjectId, version: &str, object: &Value) -> Vec<&str> {
         let mut paths: Vec<&str> = Vec::new();
         for rule in self.0.iter().filter(|rule| rule.matches(id, version, object)) {
             for path in &rule.paths {
@@ -257,7 +257,7 @@ fn is_key_of(key: &str, item: &Value) -> bool {
 }
 
 /// Removes what a pointer points to; nothing happens when it leads nowhere.
-fn remove(object: &mut Value, path: &str) {
+pub fn remove(object: &mut Value, path: &str) {
     let Some((parent, last)) = path.rsplit_once('/') else { return };
     let last = last.replace("~1", "/").replace("~0", "~");
     match object.pointer_mut(parent) {

@@ -6,8 +6,12 @@ use crate::{annotations::Keys, object::metadata_map};
 
 /// Whose entries are merged into ours before an apply.
 #[derive(Debug, Clone)]
-pub(crate) struct Takeover {
+pub struct Takeover {
     field_manager: String,
+    /// Whether entries of kubectl and of what was there before the first apply are taken.
+    strangers: bool,
+    /// Whether what the manager owns by updates is taken.
+    updates: bool,
     /// Names given by `--override-manager`, both operations.
     overridden: Vec<String>,
     annotations: Vec<String>,
@@ -15,9 +19,30 @@ pub(crate) struct Takeover {
 }
 
 impl Takeover {
+    /// What a manager owns by updates becomes what it applies; other managers keep what they have.
+    #[must_use]
+    pub fn of_updates(field_manager: &str) -> Self {
+        Self { updates: true, ..Self::of_managers(field_manager, &[]) }
+    }
+
+    /// What some managers own becomes what `field_manager` applies.
+    #[must_use]
+    pub fn of_managers(field_manager: &str, overridden: &[String]) -> Self {
+        Self {
+            field_manager: field_manager.to_owned(),
+            strangers: false,
+            updates: false,
+            overridden: overridden.to_vec(),
+            annotations: Vec::new(),
+            labels: Vec::new(),
+        }
+    }
+
     pub(crate) fn new(keys: &Keys, field_manager: &str, overridden: &[String]) -> Self {
         Self {
             field_manager: field_manager.to_owned(),
+            strangers: true,
+            updates: true,
             overridden: overridden.to_vec(),
             annotations: vec![
                 "kubectl.kubernetes.io/last-applied-configuration".to_owned(),
@@ -35,8 +60,8 @@ impl Takeover {
         }
         let manager = entry.get("manager").and_then(Value::as_str).unwrap_or_default();
         let update = entry.get("operation").and_then(Value::as_str) == Some("Update");
-        manager.starts_with("kubectl")
-            || update && (manager == "before-first-apply" || manager == self.field_manager)
+        self.strangers && (manager.starts_with("kubectl") || update && manager == "before-first-apply")
+            || self.updates && update && manager == self.field_manager
             || self.overridden.iter().any(|name| name == manager)
     }
 
@@ -58,7 +83,7 @@ impl Takeover {
     }
 
     /// The JSON patch that takes over what a live object has, or none. It fails when the object has moved meanwhile.
-    pub(crate) fn patch(&self, live: &Value) -> Option<Value> {
+    pub fn patch(&self, live: &Value) -> Option<Value> {
         let mut operations: Vec<Value> = self
             .legacy_metadata(live)
             .into_iter()

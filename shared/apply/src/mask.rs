@@ -11,7 +11,7 @@ const MASK: &str = "***";
 const SHORT: usize = 4;
 
 /// Replaces in `message` what the object holds as secret. Objects that are no Secrets leave it as it is.
-pub(crate) fn mask<'a>(object: &Value, message: &'a str) -> Cow<'a, str> {
+pub fn mask<'a>(object: &Value, message: &'a str) -> Cow<'a, str> {
     if object["kind"] != "Secret" {
         return Cow::Borrowed(message);
     }

@@ -87,32 +87,32 @@ impl fmt::Display for Owner {
 }
 
 /// `group/version` taken apart; the core group is empty.
-pub(crate) fn split_api_version(api_version: &str) -> (&str, &str) {
+pub fn split_api_version(api_version: &str) -> (&str, &str) {
     api_version.split_once('/').unwrap_or(("", api_version))
 }
 
 /// `group/version` put together.
-pub(crate) fn join_api_version(group: &str, version: &str) -> String {
+pub fn join_api_version(group: &str, version: &str) -> String {
     if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }
 
 /// A top-level text field, empty when absent.
-pub(crate) fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+pub fn text<'a>(object: &'a Value, field: &str) -> &'a str {
     object.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A text field of `metadata`, empty when absent.
-pub(crate) fn metadata_text<'a>(object: &'a Value, field: &str) -> &'a str {
+pub fn metadata_text<'a>(object: &'a Value, field: &str) -> &'a str {
     object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// `metadata.labels` or `metadata.annotations`.
-pub(crate) fn metadata_map<'a>(object: &'a Value, field: &str) -> Option<&'a Map<String, Value>> {
+pub fn metadata_map<'a>(object: &'a Value, field: &str) -> Option<&'a Map<String, Value>> {
     object.get("metadata")?.get(field)?.as_object()
 }
 
 /// The mutable object at `parent.field`, created when absent or of another type.
-pub(crate) fn object_entry<'a>(
+pub fn object_entry<'a>(
     parent: &'a mut Map<String, Value>,
     field: &str,
 ) -> &'a mut Map<String, Value> {
@@ -127,7 +127,7 @@ pub(crate) fn object_entry<'a>(
 }
 
 /// `metadata.resourceVersion` as a number, 0 when absent or not a number.
-pub(crate) fn resource_version(object: &Value) -> u64 {
+pub fn resource_version(object: &Value) -> u64 {
     metadata_text(object, "resourceVersion").parse().unwrap_or(0)
 }
 

@@ -12,15 +12,15 @@ use crate::discovery::Resource;
 /// No answer within this time counts as a failure of the request.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Accept header for an object without spec and status.
-pub(crate) const METADATA: &str =
+pub const METADATA: &str =
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;q=0.9";
 /// Accept header for a list of such objects.
-pub(crate) const METADATA_LIST: &str =
+pub const METADATA_LIST: &str =
     "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;q=0.9";
 
 /// Why a request failed.
 #[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum RequestError {
+pub enum RequestError {
     /// The API server answered with a failure.
     #[error("{}", status_text(.0))]
     Api(Box<Status>),
@@ -45,7 +45,7 @@ fn is_not_served(status: &Status) -> bool {
 
 impl RequestError {
     /// The status that the API server answered with.
-    pub(crate) fn status(&self) -> Option<&Status> {
+    pub fn status(&self) -> Option<&Status> {
         match self {
             Self::Api(status) => Some(status),
             Self::Transport(_) => None,
@@ -53,22 +53,22 @@ impl RequestError {
     }
 
     /// HTTP status, 0 when there was no answer.
-    pub(crate) fn code(&self) -> u16 {
+    pub fn code(&self) -> u16 {
         self.status().map_or(0, |s| s.code)
     }
 
     /// The object, or something that it needs, is not there.
-    pub(crate) fn is_not_found(&self) -> bool {
+    pub fn is_not_found(&self) -> bool {
         self.code() == 404
     }
 
     /// The path itself is unknown: the kind is not (or no longer, or not yet) served.
-    pub(crate) fn kind_not_served(&self) -> bool {
+    pub fn kind_not_served(&self) -> bool {
         self.status().is_some_and(is_not_served)
     }
 
     /// The reason as Flux prints it in `dry-run failed (<reason>)`.
-    pub(crate) fn reason(&self) -> String {
+    pub fn reason(&self) -> String {
         let Some(status) = self.status() else { return String::new() };
         let field_conflict = status
             .details
@@ -95,7 +95,7 @@ impl From<kube::Error> for RequestError {
 }
 
 /// An error with its causes, each of them once.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -110,7 +110,10 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// Sends a request and reads a JSON answer.
-pub(crate) async fn send<T: DeserializeOwned>(
+///
+/// # Errors
+/// [`RequestError`], without an answer within the deadline, too.
+pub async fn send<T: DeserializeOwned>(
     client: &kube::Client,
     request: Request<Vec<u8>>,
 ) -> Result<T, RequestError> {
@@ -123,8 +126,39 @@ pub(crate) async fn send<T: DeserializeOwned>(
     })
 }
 
+/// Sends a request and reads a JSON answer, and whether it created something (status 201).
+///
+/// # Errors
+/// As [`send`].
+pub async fn send_creating(
+    client: &kube::Client,
+    request: Request<Vec<u8>>,
+) -> Result<(Value, bool), RequestError> {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let failed = |what: String| RequestError::Transport(format!("{method} {path}: {what}"));
+    let exchange = async {
+        let answer = client.send(request.map(kube::client::Body::from)).await?;
+        let code = answer.status();
+        let body = answer.into_body().collect_bytes().await?;
+        Ok::<_, RequestError>((code, body))
+    };
+    let (code, body) = tokio::time::timeout(DEADLINE, exchange)
+        .await
+        .map_err(|_| failed(format!("no answer within {} seconds", DEADLINE.as_secs())))??;
+    if code.is_success() {
+        let object = serde_json::from_slice(&body).map_err(|error| failed(format!("the answer is not valid: {error}")))?;
+        return Ok((object, code == http::StatusCode::CREATED));
+    }
+    let status = serde_json::from_slice::<Status>(&body);
+    let status = status.unwrap_or_else(|_| Status::failure(&String::from_utf8_lossy(&body), ""));
+    Err(RequestError::Api(Box::new(Status { code: code.as_u16(), ..status })))
+}
+
 /// Builds a request.
-pub(crate) fn request(
+///
+/// # Errors
+/// An address that is none.
+pub fn request(
     method: Method,
     uri: &str,
     content_type: &str,
@@ -141,26 +175,37 @@ pub(crate) fn request(
 }
 
 /// Media type of plain objects.
-pub(crate) const JSON: &str = "application/json";
+pub const JSON: &str = "application/json";
 
 /// Reads an object.
-pub(crate) async fn get(client: &kube::Client, path: &str) -> Result<Value, RequestError> {
+///
+/// # Errors
+/// [`RequestError`].
+pub async fn get(client: &kube::Client, path: &str) -> Result<Value, RequestError> {
     send(client, request(Method::GET, path, JSON, JSON, Vec::new())?).await
 }
 
 /// Reads the metadata of an object.
-pub(crate) async fn get_metadata(client: &kube::Client, path: &str) -> Result<Value, RequestError> {
+///
+/// # Errors
+/// [`RequestError`].
+pub async fn get_metadata(client: &kube::Client, path: &str) -> Result<Value, RequestError> {
     send(client, request(Method::GET, path, JSON, METADATA, Vec::new())?).await
 }
 
 /// How an object is applied.
-pub(crate) struct Apply<'a> {
-    pub(crate) field_manager: &'a str,
-    pub(crate) dry_run: bool,
+pub struct Apply<'a> {
+    /// In whose name.
+    pub field_manager: &'a str,
+    /// Whether nothing is stored.
+    pub dry_run: bool,
 }
 
 /// Applies an object on the server's side, with force.
-pub(crate) async fn apply(
+///
+/// # Errors
+/// [`RequestError`].
+pub async fn apply(
     client: &kube::Client,
     path: &str,
     how: &Apply<'_>,
@@ -174,7 +219,10 @@ pub(crate) async fn apply(
 }
 
 /// Asks whether an object could be created, without creating it.
-pub(crate) async fn try_create(
+///
+/// # Errors
+/// [`RequestError`].
+pub async fn try_create(
     client: &kube::Client,
     collection: &str,
     field_manager: &str,
@@ -187,7 +235,10 @@ pub(crate) async fn try_create(
 }
 
 /// Changes an object by a JSON patch.
-pub(crate) async fn json_patch(
+///
+/// # Errors
+/// [`RequestError`].
+pub async fn json_patch(
     client: &kube::Client,
     path: &str,
     field_manager: &str,
@@ -200,14 +251,17 @@ pub(crate) async fn json_patch(
 }
 
 /// Deletes an object; its dependents follow in the background.
-pub(crate) async fn delete(client: &kube::Client, path: &str) -> Result<(), RequestError> {
+///
+/// # Errors
+/// [`RequestError`].
+pub async fn delete(client: &kube::Client, path: &str) -> Result<(), RequestError> {
     let body = br#"{"apiVersion":"v1","kind":"DeleteOptions","propagationPolicy":"Background"}"#.to_vec();
     send::<Value>(client, request(Method::DELETE, path, JSON, JSON, body)?).await.map(drop)
 }
 
 impl Resource {
     /// The path of a collection; without a namespace the one of all namespaces.
-    pub(crate) fn collection(&self, namespace: &str) -> String {
+    pub fn collection(&self, namespace: &str) -> String {
         let mut path = match self.group.is_empty() {
             true => format!("/api/{}", encode(&self.version)),
             false => format!("/apis/{}/{}", encode(&self.group), encode(&self.version)),
@@ -222,13 +276,13 @@ impl Resource {
     }
 
     /// The path of an object.
-    pub(crate) fn path(&self, namespace: &str, name: &str) -> String {
+    pub fn path(&self, namespace: &str, name: &str) -> String {
         format!("{}/{}", self.collection(namespace), encode(name))
     }
 }
 
 /// Percent-encodes one segment of a path or a query value, so that no name can lead elsewhere.
-pub(crate) fn encode(segment: &str) -> String {
+pub fn encode(segment: &str) -> String {
     if segment == "." || segment == ".." {
         return segment.replace('.', "%2E");
     }

@@ -261,11 +261,18 @@ impl Renderer {
     /// Whether the chart, or a subchart that these values switch on, has files in `crds/`.
     #[must_use]
     pub fn has_crds(&self, values: &Map<String, Value>) -> bool {
+        self.crds(values).is_ok_and(|crds| !crds.is_empty())
+    }
+
+    /// The CRDs of the chart and of the subcharts that these values choose, as [`Rendered::crds`].
+    ///
+    /// # Errors
+    /// As [`Renderer::render`], in the step that chooses the subcharts.
+    pub fn crds(&self, values: &Map<String, Value>) -> Result<Vec<RenderedFile>, RenderError> {
+        let prepared = self.prepare(values, &mut |_| {}).map_err(RenderError::Dependencies)?;
         let mut crds = Vec::new();
-        if let Ok(prepared) = self.prepare(values, &mut |_| {}) {
-            collect_crds(&prepared.instance, &mut crds);
-        }
-        !crds.is_empty()
+        collect_crds(&prepared.instance, &mut crds);
+        Ok(crds)
     }
 
     fn prepare(

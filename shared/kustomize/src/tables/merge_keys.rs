@@ -2,7 +2,7 @@
 
 /// How two lists merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ListMerge {
+pub enum ListMerge {
     /// Elements with the same values of these fields are one element.
     ByKeys(&'static [&'static str]),
     /// Elements are texts or numbers; equal ones are one element.
@@ -11,7 +11,7 @@ pub(crate) enum ListMerge {
 
 /// A type: its fields that merge by key or lead to such fields. Lists and maps not named are atomic and plain.
 #[derive(Debug)]
-pub(crate) struct Type(&'static [(&'static str, Field)]);
+pub struct Type(&'static [(&'static str, Field)]);
 
 #[derive(Debug, Clone, Copy)]
 struct Field {
@@ -22,7 +22,8 @@ struct Field {
 
 impl Type {
     /// The type below a field, and how it merges if it is a list. Nothing for fields that are not named.
-    pub(crate) fn field(&self, name: &str) -> (Option<&'static Type>, Option<ListMerge>) {
+    #[must_use]
+    pub fn field(&self, name: &str) -> (Option<&'static Type>, Option<ListMerge>) {
         self.0.iter().find(|(n, _)| *n == name).map_or((None, None), |(_, field)| (field.of, field.list))
     }
 }
@@ -116,7 +117,8 @@ const KNOWN: &[(&str, &[&str])] = &[
 ];
 
 /// The type of an object, by exact apiVersion and kind; none for kinds that the schema lacks.
-pub(crate) fn root_type(group: &str, version: &str, kind: &str) -> Option<&'static Type> {
+#[must_use]
+pub fn root_type(group: &str, version: &str, kind: &str) -> Option<&'static Type> {
     if (group, version, kind) == ("extensions", "v1beta1", "Ingress") {
         return Some(&META_ONLY);
     }

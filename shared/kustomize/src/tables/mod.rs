@@ -1,7 +1,7 @@
 //! What kustomize knows about Kubernetes' kinds, as compile-time tables.
 
 mod field_specs;
-mod merge_keys;
+pub mod merge_keys;
 mod name_references;
 mod scope;
 

@@ -1,0 +1,46 @@
+//! `lookup` in templates, answered by the cluster.
+
+use serde_json::{Value, json};
+use sluice_apply::discovery::DiscoveryError;
+use sluice_apply::object::split_api_version;
+use sluice_apply::rest;
+use sluice_helm::render::Lookup;
+use tokio::runtime::Handle;
+
+use crate::cluster::Cluster;
+
+/// Asks a cluster from a thread that may block.
+pub(crate) struct FromCluster {
+    pub(crate) cluster: Cluster,
+    pub(crate) runtime: Handle,
+}
+
+impl Lookup for FromCluster {
+    fn lookup(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Value, String> {
+        self.runtime.block_on(self.ask(api_version, kind, namespace, name))
+    }
+}
+
+impl FromCluster {
+    async fn ask(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Value, String> {
+        let (group, version) = split_api_version(api_version);
+        let resource = match self.cluster.discovery().resource(group, version, kind).await {
+            Ok(resource) => resource,
+            Err(DiscoveryError::NoMatch { .. } | DiscoveryError::NoGroupMatch { .. }) => {
+                return Err(format!(
+                    "unable to get apiresource from unstructured: {api_version}, Kind={kind}: the server does not have it"
+                ));
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        let path = match name {
+            "" => resource.collection(namespace),
+            name => resource.path(namespace, name),
+        };
+        match rest::get(self.cluster.client(), &path).await {
+            Ok(found) => Ok(found),
+            Err(error) if error.is_not_found() => Ok(json!({})),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
