@@ -112,10 +112,7 @@ pub fn metadata_map<'a>(object: &'a Value, field: &str) -> Option<&'a Map<String
 }
 
 /// The mutable object at `parent.field`, created when absent or of another type.
-pub fn object_entry<'a>(
-    parent: &'a mut Map<String, Value>,
-    field: &str,
-) -> &'a mut Map<String, Value> {
+pub fn object_entry<'a>(parent: &'a mut Map<String, Value>, field: &str) -> &'a mut Map<String, Value> {
     let slot = parent.entry(field).or_insert_with(|| Value::Object(Map::new()));
     if !slot.is_object() {
         *slot = Value::Object(Map::new());

@@ -146,7 +146,8 @@ pub async fn send_creating(
         .await
         .map_err(|_| failed(format!("no answer within {} seconds", DEADLINE.as_secs())))??;
     if code.is_success() {
-        let object = serde_json::from_slice(&body).map_err(|error| failed(format!("the answer is not valid: {error}")))?;
+        let object = serde_json::from_slice(&body)
+            .map_err(|error| failed(format!("the answer is not valid: {error}")))?;
         return Ok((object, code == http::StatusCode::CREATED));
     }
     let status = serde_json::from_slice::<Status>(&body);

@@ -44,9 +44,9 @@ use std::path::Path;
 pub use error::{BuildError, ErrorKind};
 pub use file::Kustomization;
 pub use helm::{ChartRenderer, ChartRequest, Helm};
-pub use tables::merge_keys;
 pub use options::{Limits, LoadRestrictions, Options, Order};
 use sluice_yaml::Value;
+pub use tables::merge_keys;
 
 /// Builds the kustomization in `dir` and returns its objects in output order.
 ///

@@ -101,7 +101,8 @@ impl Cluster {
                 continue;
             }
             // An old server: one request per version.
-            let core = answer.versions.into_iter().map(|version| (version.clone(), format!("/api/{version}")));
+            let core =
+                answer.versions.into_iter().map(|version| (version.clone(), format!("/api/{version}")));
             let others = answer.groups.into_iter().flat_map(|group| group.versions);
             let others = others.map(|version| {
                 let path = format!("/apis/{}", version.group_version);
@@ -128,7 +129,8 @@ impl Cluster {
     }
 
     async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, RequestError> {
-        rest::send(&self.inner.client, rest::request(Method::GET, path, rest::JSON, AGGREGATED, Vec::new())?).await
+        rest::send(&self.inner.client, rest::request(Method::GET, path, rest::JSON, AGGREGATED, Vec::new())?)
+            .await
     }
 }
 

@@ -28,18 +28,17 @@ pub(crate) async fn apply(
         return Ok(());
     }
     let files = chart.renderer().crds(values).map_err(ActionError::failed)?;
-    let failed = |error: String| {
-        ActionError::Failed(format!("failed to apply CustomResourceDefinitions: {error}"))
-    };
+    let failed =
+        |error: String| ActionError::Failed(format!("failed to apply CustomResourceDefinitions: {error}"));
     let mut definitions = Vec::new();
     for file in files {
         for mut object in parse(&file.text).map_err(|error| failed(format!("{}: {error}", file.name)))? {
             if text(&object, "kind") != "CustomResourceDefinition" {
                 let kind = text(&object, "kind").to_owned();
-                run.log.line("skipping object in crds/ that is no CustomResourceDefinition", [
-                    ("file", file.name.as_str()),
-                    ("kind", kind.as_str()),
-                ]);
+                run.log.line(
+                    "skipping object in crds/ that is no CustomResourceDefinition",
+                    [("file", file.name.as_str()), ("kind", kind.as_str())],
+                );
                 continue;
             }
             post_render::add(&mut object, "labels", run.helm.origin());

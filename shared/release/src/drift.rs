@@ -71,7 +71,8 @@ pub enum Difference {
 /// `<Kind>/<ns>/<name> removed`, and so on.
 impl fmt::Display for Drift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = |patch: &[Value], op: &str| patch.iter().filter(|operation| operation["op"] == op).count();
+        let count =
+            |patch: &[Value], op: &str| patch.iter().filter(|operation| operation["op"] == op).count();
         match &self.difference {
             Difference::Removed => write!(f, "{} removed", self.id),
             Difference::Excluded => write!(f, "{} excluded", self.id),
@@ -203,7 +204,9 @@ impl Helm {
 
 fn left_alone(object: &Value) -> bool {
     ["labels", "annotations"].iter().any(|field| {
-        metadata_map(object, field).and_then(|map| map.get(DETECTION)).is_some_and(|value| value == "disabled")
+        metadata_map(object, field)
+            .and_then(|map| map.get(DETECTION))
+            .is_some_and(|value| value == "disabled")
     })
 }
 

@@ -60,15 +60,7 @@ impl Helm {
         let storage =
             Storage::new(client.clone(), &target.storage_namespace, &target.release, &identity.field_manager);
         let sender = Sender::new(client, &identity.field_manager);
-        Self {
-            cluster: cluster.clone(),
-            target,
-            identity,
-            cancel,
-            storage,
-            sender,
-            known: Mutex::default(),
-        }
+        Self { cluster: cluster.clone(), target, identity, cancel, storage, sender, known: Mutex::default() }
     }
 
     /// The release and where it lives.

@@ -25,7 +25,11 @@ impl Helm {
     ///
     /// # Errors
     /// A manifest or a CRD file that cannot be read.
-    pub async fn inventory(&self, release: &Release, chart: Option<&LoadedChart>) -> Result<Inventory, String> {
+    pub async fn inventory(
+        &self,
+        release: &Release,
+        chart: Option<&LoadedChart>,
+    ) -> Result<Inventory, String> {
         let mut inventory = Inventory::default();
         for object in parse(&release.manifest)? {
             if metadata_map(&object, "annotations").is_some_and(|map| map.contains_key(HOOK)) {

@@ -1,9 +1,9 @@
 //! When an object that is waited for is as it should be.
 
 use serde_json::Value;
+use sluice_apply::GroupKind;
 use sluice_apply::object::{split_api_version, text};
 use sluice_apply::status::{self, Kind, Status};
-use sluice_apply::GroupKind;
 
 use crate::legacy;
 use crate::options::{Wait, WaitStrategy};

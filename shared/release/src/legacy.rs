@@ -23,8 +23,7 @@ pub(crate) fn status(object: &Value, kind: &GroupKind, jobs: bool) -> Status {
             observed(object) && number(object, "/status/readyReplicas") >= replicas(object)
         }
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-            condition(object, "Established")
-                || false_condition(object, "NamesAccepted")
+            condition(object, "Established") || false_condition(object, "NamesAccepted")
         }
         _ => true,
     };
@@ -80,7 +79,8 @@ fn service(object: &Value) -> bool {
         "ExternalName" => true,
         _ if word(object, "/spec/clusterIP").is_empty() => false,
         "LoadBalancer" => {
-            let some = |path: &str| object.pointer(path).and_then(Value::as_array).is_some_and(|l| !l.is_empty());
+            let some =
+                |path: &str| object.pointer(path).and_then(Value::as_array).is_some_and(|l| !l.is_empty());
             some("/spec/externalIPs") || some("/status/loadBalancer/ingress")
         }
         _ => true,
@@ -144,21 +144,66 @@ mod tests {
         let rolling = |away: Value| json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": away, "maxSurge": 1}});
         for (group, kind, object, want) in [
             ("", "ConfigMap", json!({}), Kind::Current),
-            ("", "Pod", json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}}), Kind::Current),
+            (
+                "",
+                "Pod",
+                json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}}),
+                Kind::Current,
+            ),
             ("", "Pod", json!({"status": {"phase": "Running"}}), Kind::InProgress),
             ("batch", "Job", json!({"status": {"succeeded": 1}}), Kind::Current),
             ("batch", "Job", json!({"spec": {"backoffLimit": 0}, "status": {"failed": 1}}), Kind::Failed),
-            ("batch", "Job", json!({"spec": {"completions": 2}, "status": {"succeeded": 1}}), Kind::InProgress),
-            ("apps", "Deployment", json!({"spec": {"replicas": 4, "strategy": rolling(json!("25%"))}, "status": {"readyReplicas": 3}}), Kind::Current),
-            ("apps", "Deployment", json!({"spec": {"replicas": 3, "strategy": rolling(json!("25%"))}, "status": {"readyReplicas": 2}}), Kind::InProgress),
-            ("apps", "Deployment", json!({"metadata": {"generation": 2}, "status": {"observedGeneration": 1, "readyReplicas": 1}}), Kind::InProgress),
+            (
+                "batch",
+                "Job",
+                json!({"spec": {"completions": 2}, "status": {"succeeded": 1}}),
+                Kind::InProgress,
+            ),
+            (
+                "apps",
+                "Deployment",
+                json!({"spec": {"replicas": 4, "strategy": rolling(json!("25%"))}, "status": {"readyReplicas": 3}}),
+                Kind::Current,
+            ),
+            (
+                "apps",
+                "Deployment",
+                json!({"spec": {"replicas": 3, "strategy": rolling(json!("25%"))}, "status": {"readyReplicas": 2}}),
+                Kind::InProgress,
+            ),
+            (
+                "apps",
+                "Deployment",
+                json!({"metadata": {"generation": 2}, "status": {"observedGeneration": 1, "readyReplicas": 1}}),
+                Kind::InProgress,
+            ),
             ("apps", "Deployment", json!({"spec": {"paused": true}}), Kind::Current),
-            ("", "Service", json!({"spec": {"type": "LoadBalancer", "clusterIP": "10.0.0.1"}}), Kind::InProgress),
-            ("", "Service", json!({"spec": {"type": "LoadBalancer", "clusterIP": "10.0.0.1"}, "status": {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}]}}}), Kind::Current),
+            (
+                "",
+                "Service",
+                json!({"spec": {"type": "LoadBalancer", "clusterIP": "10.0.0.1"}}),
+                Kind::InProgress,
+            ),
+            (
+                "",
+                "Service",
+                json!({"spec": {"type": "LoadBalancer", "clusterIP": "10.0.0.1"}, "status": {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}]}}}),
+                Kind::Current,
+            ),
             ("", "Service", json!({"spec": {"type": "ExternalName"}}), Kind::Current),
             ("", "PersistentVolumeClaim", json!({"status": {"phase": "Pending"}}), Kind::InProgress),
-            ("apps", "StatefulSet", json!({"spec": {"replicas": 3, "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}}, "status": {"updatedReplicas": 1, "readyReplicas": 3}}), Kind::Current),
-            ("apps", "DaemonSet", json!({"spec": {"updateStrategy": {"type": "RollingUpdate"}}, "status": {"desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberReady": 1}}), Kind::InProgress),
+            (
+                "apps",
+                "StatefulSet",
+                json!({"spec": {"replicas": 3, "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}}, "status": {"updatedReplicas": 1, "readyReplicas": 3}}),
+                Kind::Current,
+            ),
+            (
+                "apps",
+                "DaemonSet",
+                json!({"spec": {"updateStrategy": {"type": "RollingUpdate"}}, "status": {"desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberReady": 1}}),
+                Kind::InProgress,
+            ),
         ] {
             let got = status(&object, &GroupKind::new(group, kind), true).kind;
             assert_eq!(got, want, "{kind} {object}");

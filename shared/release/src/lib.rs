@@ -51,8 +51,8 @@ pub use helm::{Helm, Identity};
 pub use inventory::Inventory;
 pub use log::LogLine;
 pub use options::{
-    CrdPolicy, Filter, Install, Kustomize, PostRender, Propagation, Rollback, ServerSide, Test, Uninstall, Upgrade,
-    Wait, WaitStrategy,
+    CrdPolicy, Filter, Install, Kustomize, PostRender, Propagation, Rollback, ServerSide, Test, Uninstall,
+    Upgrade, Wait, WaitStrategy,
 };
 pub use run::Done;
 pub use storage::Revision;

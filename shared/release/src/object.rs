@@ -161,8 +161,11 @@ mod tests {
     #[test]
     fn lists_are_taken_apart_and_documents_without_a_kind_are_refused() {
         let text = "kind: A\n---\n# nothing\n---\nkind: List\nitems:\n- kind: B\n- kind: ConfigMapList\n  items: [{kind: C}]\n- null\n---\nkind: AccessList\nspec: {}\n";
-        let kinds: Vec<_> =
-            parse(text).expect("objects").iter().map(|o| sluice_apply::object::text(o, "kind").to_owned()).collect();
+        let kinds: Vec<_> = parse(text)
+            .expect("objects")
+            .iter()
+            .map(|o| sluice_apply::object::text(o, "kind").to_owned())
+            .collect();
         assert_eq!(kinds, ["A", "B", "C", "AccessList"]);
         for (wrong, want) in [("a: 1\n", "Object 'Kind' is missing"), ("kind: A\n b: 1\n", "yaml: line 2")] {
             let error = parse(wrong).expect_err("no object");

@@ -67,11 +67,15 @@ mod tests {
             (object(label.clone(), json!({RELEASE_NAME: "web", RELEASE_NAMESPACE: "a"})), None),
             (
                 object(json!({}), json!({RELEASE_NAME: "other", RELEASE_NAMESPACE: "a"})),
-                Some("invalid ownership metadata; label validation error: missing key \"app.kubernetes.io/managed-by\": must be set to \"Helm\"; annotation validation error: key \"meta.helm.sh/release-name\" must equal \"web\": current value is \"other\""),
+                Some(
+                    "invalid ownership metadata; label validation error: missing key \"app.kubernetes.io/managed-by\": must be set to \"Helm\"; annotation validation error: key \"meta.helm.sh/release-name\" must equal \"web\": current value is \"other\"",
+                ),
             ),
             (
                 json!({"metadata": {"labels": label}}),
-                Some("invalid ownership metadata; annotation validation error: missing key \"meta.helm.sh/release-name\": must be set to \"web\"; annotation validation error: missing key \"meta.helm.sh/release-namespace\": must be set to \"a\""),
+                Some(
+                    "invalid ownership metadata; annotation validation error: missing key \"meta.helm.sh/release-name\": must be set to \"web\"; annotation validation error: missing key \"meta.helm.sh/release-namespace\": must be set to \"a\"",
+                ),
             ),
         ] {
             assert_eq!(fault(&live, &target).as_deref(), want);

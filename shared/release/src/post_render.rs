@@ -47,7 +47,8 @@ impl PostRenderer for Steps<'_> {
 /// One step: the documents are the only resource of a kustomization.
 fn kustomize(documents: &str, step: &Kustomize) -> Result<String, String> {
     const FILE: &str = "helm-output.yaml";
-    let failed = |error: std::io::Error| format!("cannot write the rendered documents to a temporary folder: {error}");
+    let failed =
+        |error: std::io::Error| format!("cannot write the rendered documents to a temporary folder: {error}");
     let folder = tempfile::tempdir().map_err(failed)?;
     std::fs::write(folder.path().join(FILE), documents).map_err(failed)?;
     let mut kustomization = Kustomization::default();
@@ -147,10 +148,13 @@ mod tests {
             let error = run(&rendered(&twice), &options, &map("y", "z")).expect_err("twice").to_string();
             assert!(
                 error.starts_with("error while running post render on files: ")
-                    && error.contains("may not add resource with an already registered id: Pod.v1.[noGrp]/a.[noNs]"),
+                    && error.contains(
+                        "may not add resource with an already registered id: Pod.v1.[noGrp]/a.[noNs]"
+                    ),
                 "{error}"
             );
-            let error = run(&rendered("kind: A\nmetadata: {}\n"), &options, &map("y", "z")).expect_err("no name");
+            let error =
+                run(&rendered("kind: A\nmetadata: {}\n"), &options, &map("y", "z")).expect_err("no name");
             assert!(error.to_string().contains("missing metadata.name"), "{error}");
         }
     }

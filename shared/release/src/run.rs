@@ -45,10 +45,10 @@ impl<'a> Run<'a> {
 
     /// Stores a revision again.
     pub(crate) async fn update(&mut self, release: &Release) -> Result<(), StorageError> {
-        self.log.line("updating release", [
-            ("version", &release.full_name()),
-            ("status", release.info.status.as_str()),
-        ]);
+        self.log.line(
+            "updating release",
+            [("version", &release.full_name()), ("status", release.info.status.as_str())],
+        );
         self.helm.storage().update(release).await?;
         self.helm.stored(release);
         match self.written.last_mut() {
@@ -96,7 +96,9 @@ impl<'a> Run<'a> {
         release.info.description = format!("{what} {:?} failed: {error}", release.name);
         match self.update(&release).await {
             Ok(()) => Err(error),
-            Err(storage) => Err(ActionError::Failed(format!("{error}; and the failure could not be stored: {storage}"))),
+            Err(storage) => {
+                Err(ActionError::Failed(format!("{error}; and the failure could not be stored: {storage}")))
+            }
         }
     }
 }

@@ -61,11 +61,8 @@ impl Sender {
             return self.post(object, "&fieldValidation=Strict").await;
         }
         let force = if force { "&force=true" } else { "" };
-        let uri = format!(
-            "{}?fieldManager={}&fieldValidation=Strict{force}",
-            object.path(),
-            encode(&self.manager)
-        );
+        let uri =
+            format!("{}?fieldManager={}&fieldValidation=Strict{force}", object.path(), encode(&self.manager));
         self.send(Method::PATCH, &uri, "application/apply-patch+yaml", body(&object.value)?).await
     }
 

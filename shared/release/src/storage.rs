@@ -105,16 +105,14 @@ impl Storage {
         let fail = |cause| self.failed(verb, &name, cause);
         let uri = format!("{path}?fieldManager={}", encode(&self.manager));
         // Nobody needs the content back.
-        let request = rest::request(method, &uri, rest::JSON, rest::METADATA, secret.to_string().into_bytes());
+        let request =
+            rest::request(method, &uri, rest::JSON, rest::METADATA, secret.to_string().into_bytes());
         rest::send::<Value>(&self.client, request.map_err(fail)?).await.map(drop).map_err(fail)
     }
 
     fn read(&self, name: &str, secret: &Value) -> Result<Release, StorageError> {
-        let corrupt = |cause| StorageError::Corrupt {
-            namespace: self.namespace.clone(),
-            name: name.to_owned(),
-            cause,
-        };
+        let corrupt =
+            |cause| StorageError::Corrupt { namespace: self.namespace.clone(), name: name.to_owned(), cause };
         let content = secret.pointer("/data/release").and_then(Value::as_str).unwrap_or_default();
         let content = STANDARD.decode(content).map_err(|_| corrupt(release::DecodeError::Base64))?;
         let mut release = release::decode(&content).map_err(corrupt)?;

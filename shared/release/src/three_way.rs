@@ -127,7 +127,8 @@ fn list_changes(
                     items.push(Value::Object(below));
                 }
             }
-            let order = |list: &[Value]| list.iter().filter_map(|item| item.get(name).cloned()).collect::<Vec<_>>();
+            let order =
+                |list: &[Value]| list.iter().filter_map(|item| item.get(name).cloned()).collect::<Vec<_>>();
             let (old, new) = (order(is), order(wanted));
             let kept: Vec<_> = old.into_iter().filter(|id| new.contains(id)).collect();
             if !items.is_empty() || !new.iter().filter(|id| kept.contains(id)).eq(kept.iter()) {
@@ -295,7 +296,11 @@ mod tests {
             ),
         ] {
             let got = patch(Some(&old), &new, &live);
-            assert_eq!(got.as_ref().map(|patch| patch.content_type), want.as_ref().map(|_| STRATEGIC), "{name}");
+            assert_eq!(
+                got.as_ref().map(|patch| patch.content_type),
+                want.as_ref().map(|_| STRATEGIC),
+                "{name}"
+            );
             assert_eq!(got.map(|patch| patch.body), want, "{name}");
         }
     }
@@ -303,8 +308,10 @@ mod tests {
     #[test]
     fn custom_resources_change_as_the_release_changes() {
         let widget = |spec: Value| json!({"apiVersion": "example.com/v1", "kind": "Widget", "spec": spec});
-        let body = |old: Option<&Value>, new: &Value, live: &Value| patch(old, new, live).map(|patch| patch.body);
-        let (old, new, live) = (widget(json!({"a": 1, "b": 1})), widget(json!({"a": 2})), widget(json!({"a": 9, "c": 1})));
+        let body =
+            |old: Option<&Value>, new: &Value, live: &Value| patch(old, new, live).map(|patch| patch.body);
+        let (old, new, live) =
+            (widget(json!({"a": 1, "b": 1})), widget(json!({"a": 2})), widget(json!({"a": 9, "c": 1})));
         assert_eq!(body(Some(&old), &new, &live), Some(json!({"spec": {"a": 2, "b": null}})));
         assert_eq!(body(Some(&new), &new, &live), None, "the live object is not looked at");
         assert_eq!(body(None, &new, &live), Some(json!({"spec": {"a": 2}})), "taken over");

@@ -103,10 +103,7 @@ async fn one(
                     continue;
                 }
                 Err(error) => {
-                    let mut health = health.lock();
-                    health.status = Status::new(Kind::Unknown, "");
-                    health.error = Some(error.to_string());
-                    drop(health);
+                    *health.lock() = Health { error: Some(error.to_string()), ..unknown(&object.id) };
                     pause(&mut poll).await;
                     continue;
                 }
@@ -193,7 +190,8 @@ pub(crate) async fn until_gone(
                 Err(error) if error.is_not_found() => break,
                 // Whoever may not look, or cannot at the moment, asks again until the time is up.
                 outcome if Instant::now() >= deadline => {
-                    let cause = outcome.err().map_or("context deadline exceeded".to_owned(), |e| e.to_string());
+                    let cause =
+                        outcome.err().map_or("context deadline exceeded".to_owned(), |e| e.to_string());
                     return Err(ActionError::Failed(format!("{} termination timeout: {cause}", object.id)));
                 }
                 _ => {}

@@ -38,7 +38,8 @@ async fn wait(
     if !wait.enabled {
         return Ok(());
     }
-    let waited = updated.sent.iter().map(|sent| Waited { object: sent.object.clone(), live: Some(sent.live.clone()) });
+    let waited =
+        updated.sent.iter().map(|sent| Waited { object: sent.object.clone(), live: Some(sent.live.clone()) });
     until(run.helm.client(), waited.collect(), Judge::Ready(wait), timeout, run.helm.cancel()).await
 }
 

@@ -21,7 +21,11 @@ pub(crate) async fn run(run: &mut Run<'_>, to: u32, options: &Rollback) -> Resul
         ServerSide::Auto => target.server_side(),
     };
     let built = |what: &'static str| {
-        move |error| ActionError::Failed(format!("unable to build kubernetes objects from {what} release manifest: {error}"))
+        move |error| {
+            ActionError::Failed(format!(
+                "unable to build kubernetes objects from {what} release manifest: {error}"
+            ))
+        }
     };
     let old = objects(run, &newest.manifest).await.map_err(built("current"))?;
     let new = objects(run, &target.manifest).await.map_err(built("new"))?;
@@ -71,7 +75,9 @@ pub(crate) async fn run(run: &mut Run<'_>, to: u32, options: &Rollback) -> Resul
             }
             result
         }
-        Err(Failure::Wait(ActionError::Canceled)) => run.fail(release, "Release", ActionError::Canceled).await,
+        Err(Failure::Wait(ActionError::Canceled)) => {
+            run.fail(release, "Release", ActionError::Canceled).await
+        }
         Err(Failure::Wait(error)) => {
             let name = release.name.clone();
             match run.fail(release, "Release", error).await {

@@ -17,7 +17,8 @@ const CONCURRENT: usize = 16;
 
 pub(crate) async fn run(run: &mut Run<'_>, options: &Uninstall) -> Result<Release, ActionError> {
     let (helm, name) = (run.helm, &run.helm.target().release);
-    let missing = || ActionError::NotFound(format!("uninstall: Release not loaded: {name}: release: not found"));
+    let missing =
+        || ActionError::NotFound(format!("uninstall: Release not loaded: {name}: release: not found"));
     let mut release = helm.last().await?.ok_or_else(missing)?;
     if release.info.status == Status::Uninstalled {
         if options.keep_history {
@@ -29,7 +30,8 @@ pub(crate) async fn run(run: &mut Run<'_>, options: &Uninstall) -> Result<Releas
     release.info.status = Status::Uninstalling;
     release.info.deleted = now();
     release.info.description = "Deletion in progress (or silently failed)".to_owned();
-    let hook = hooks::How { timeout: options.timeout, wait: &options.wait, server_side: release.server_side() };
+    let hook =
+        hooks::How { timeout: options.timeout, wait: &options.wait, server_side: release.server_side() };
     if !options.disable_hooks {
         let ran = hooks::execute(run, &mut release, HookEvent::PreDelete, &hook, &|_| true).await;
         if let Err(error) = ran {
@@ -115,7 +117,10 @@ async fn one(run: &Run<'_>, object: Object, options: &Uninstall) -> Result<Optio
     }
     let Some(live) = run.helm.sender().metadata(&object).await.map_err(told)? else { return Ok(None) };
     if let Some(fault) = ownership::fault(&live, run.helm.target()) {
-        run.log.line("keeping resource that is not the release's", [("kind", kind), ("name", name), ("fault", &fault)]);
+        run.log.line(
+            "keeping resource that is not the release's",
+            [("kind", kind), ("name", name), ("fault", &fault)],
+        );
         return Ok(None);
     }
     let staying = run.helm.sender().delete(&object, options.propagation).await.map_err(told)?;

@@ -200,10 +200,10 @@ async fn remove_leftovers(run: &Run<'_>, change: &Change) -> Result<(), ActionEr
         if keeps || ownership::fault(&live, run.helm.target()).is_some() {
             continue;
         }
-        run.log.line("deleting what a failed attempt left", [
-            ("kind", object.id.kind.as_str()),
-            ("name", object.id.name.as_str()),
-        ]);
+        run.log.line(
+            "deleting what a failed attempt left",
+            [("kind", object.id.kind.as_str()), ("name", object.id.name.as_str())],
+        );
         run.helm.sender().delete(object, Propagation::Background).await.map_err(fail)?;
     }
     Ok(())

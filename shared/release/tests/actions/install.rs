@@ -14,7 +14,10 @@ const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: '{{ .Rele
 #[tokio::test(flavor = "multi_thread")]
 async fn an_install_is_stored_as_pending_and_then_as_deployed() -> Result<()> {
     let world = World::start().await?;
-    let app = chart("1.0.0", &[("templates/a.yaml", CONFIG), ("templates/d.yaml", DEPLOYMENT), ("templates/NOTES.txt", "hi")]);
+    let app = chart(
+        "1.0.0",
+        &[("templates/a.yaml", CONFIG), ("templates/d.yaml", DEPLOYMENT), ("templates/NOTES.txt", "hi")],
+    );
     let done = world.helm().install(&app, &values(json!({"color": "blue"})), &Install::default()).await;
     assert_eq!(written(&done), ["v1 pending-install", "v1 deployed"]);
     let release = done.result?;
@@ -32,8 +35,13 @@ async fn an_install_is_stored_as_pending_and_then_as_deployed() -> Result<()> {
         ])
     );
     assert!(!release.manifest.contains("managed-by"), "Helm's own marks are not part of the manifest");
-    assert!(release.manifest.starts_with("---\n# Source: app/templates/a.yaml\napiVersion: v1\ndata:\n"), "{}", release.manifest);
-    let available = world.api("apps/v1", "Deployment").get("web").await?.data["status"]["availableReplicas"].clone();
+    assert!(
+        release.manifest.starts_with("---\n# Source: app/templates/a.yaml\napiVersion: v1\ndata:\n"),
+        "{}",
+        release.manifest
+    );
+    let available =
+        world.api("apps/v1", "Deployment").get("web").await?.data["status"]["availableReplicas"].clone();
     assert_eq!(available, 1, "it was waited for");
     Ok(())
 }
@@ -55,14 +63,22 @@ async fn what_fails_before_anything_is_stored_leaves_no_trace() -> Result<()> {
     let world = World::start().await?;
     let schema = ("values.schema.json", "{\"properties\": {\"color\": {\"type\": \"string\"}}}");
     for (files, given, want) in [
-        (vec![("templates/a.yaml", "{{ fail \"no\" }}")], json!({}), "execution error at (app/templates/a.yaml:1:3): no"),
+        (
+            vec![("templates/a.yaml", "{{ fail \"no\" }}")],
+            json!({}),
+            "execution error at (app/templates/a.yaml:1:3): no",
+        ),
         (vec![schema], json!({"color": 1}), "values don't meet the specifications of the schema(s)"),
         (
             vec![("templates/a.yaml", "apiVersion: example.com/v1\nkind: Gadget\nmetadata: {name: g}\n")],
             json!({}),
             "unable to build kubernetes objects from release manifest: resource mapping not found for name: \"g\" namespace: \"\" from \"\": no matches for kind \"Gadget\" in version \"example.com/v1\"\nensure CRDs are installed first",
         ),
-        (vec![("templates/a.yaml", "apiVersion: v1\nkind: ConfigMap\n")], json!({}), "error while running post render on files: "),
+        (
+            vec![("templates/a.yaml", "apiVersion: v1\nkind: ConfigMap\n")],
+            json!({}),
+            "error while running post render on files: ",
+        ),
     ] {
         let done = world.helm().install(&chart("1.0.0", &files), &values(given), &Install::default()).await;
         assert!(done.written.is_empty());
@@ -76,12 +92,18 @@ async fn what_fails_before_anything_is_stored_leaves_no_trace() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_install_that_the_server_refuses_is_stored_as_failed() -> Result<()> {
     let world = World::start().await?;
-    let broken = chart("1.0.0", &[("templates/a.yaml", CONFIG), ("templates/s.yaml", &SERVICE.replace("port: 80", "port: 0"))]);
+    let broken = chart(
+        "1.0.0",
+        &[("templates/a.yaml", CONFIG), ("templates/s.yaml", &SERVICE.replace("port: 80", "port: 0"))],
+    );
     let done = world.helm().install(&broken, &values(json!({})), &Install::default()).await;
     assert_eq!(written(&done), ["v1 pending-install", "v1 failed"]);
     assert!(!done.logs.is_empty());
     let error = failure(done);
-    assert!(error.starts_with("server-side apply failed for object default/web /v1, Kind=Service: "), "{error}");
+    assert!(
+        error.starts_with("server-side apply failed for object default/web /v1, Kind=Service: "),
+        "{error}"
+    );
     assert_eq!(world.stored().await?, [format!("v1 failed: Release \"web\" failed: {error}")]);
     assert!(world.data("web").await?.is_some(), "what was made stays");
 
@@ -91,15 +113,19 @@ async fn an_install_that_the_server_refuses_is_stored_as_failed() -> Result<()> 
     let replace = Install { replace: true, ..Install::default() };
     let done = world.helm().install(&app, &values(json!({})), &replace).await;
     assert_eq!(written(&done), ["v1 superseded", "v2 pending-install", "v2 deployed"]);
-    assert_eq!(world.data("web").await?.context("there")?["revision"], "1", "templates see the first revision");
+    assert_eq!(
+        world.data("web").await?.context("there")?["revision"],
+        "1",
+        "templates see the first revision"
+    );
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_ends_in_time_or_when_it_is_cancelled() -> Result<()> {
     let world = World::start().await?;
-    let stuck = DEPLOYMENT.replace("image: app}", "image: app}], nodeSelector: {nowhere: x}, initContainers: [");
-    let stuck = stuck.replace("[]]}", "[]}");
+    let stuck =
+        DEPLOYMENT.replace("metadata: {name:", "metadata: {annotations: {sluice.dev/simulate: never}, name:");
     let app = chart("1.0.0", &[("templates/d.yaml", &stuck)]);
     let short = Install { timeout: std::time::Duration::from_millis(300), ..Install::default() };
     let done = world.helm().install(&app, &values(json!({})), &short).await;
@@ -146,18 +172,30 @@ async fn objects_that_are_there_are_taken_over_or_refused() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn crds_come_first_and_by_policy() -> Result<()> {
-    let crd = |more: &str| format!("apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: gadgets.example.com, annotations: {{v: '{more}'}}}}\nspec:\n  group: example.com\n  scope: Namespaced\n  names: {{kind: Gadget, plural: gadgets, singular: gadget}}\n  versions: [{{name: v1, served: true, storage: true, schema: {{openAPIV3Schema: {{type: object}}}}}}]\n");
+    let crd = |more: &str| {
+        format!(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: gadgets.example.com, annotations: {{v: '{more}'}}}}\nspec:\n  group: example.com\n  scope: Namespaced\n  names: {{kind: Gadget, plural: gadgets, singular: gadget}}\n  versions: [{{name: v1, served: true, storage: true, schema: {{openAPIV3Schema: {{type: object}}}}}}]\n"
+        )
+    };
     let gadget = "{{ if .Capabilities.APIVersions.Has \"example.com/v1/Gadget\" }}\napiVersion: example.com/v1\nkind: Gadget\nmetadata: {name: g}\n{{ end }}";
     let world = World::start().await?;
     let made = |n: &str| chart("1.0.0", &[("crds/c.yaml", &crd(n)), ("templates/g.yaml", gadget)]);
     world.helm().install(&made("1"), &values(json!({})), &Install::default()).await.result?;
-    assert!(world.api("example.com/v1", "Gadget").get_opt("g").await?.is_some(), "templates saw the new kind");
+    assert!(
+        world.api("example.com/v1", "Gadget").get_opt("g").await?.is_some(),
+        "templates saw the new kind"
+    );
     let version = async || -> Result<_> {
-        let live = world.api("apiextensions.k8s.io/v1", "CustomResourceDefinition").get("gadgets.example.com").await?;
+        let live = world
+            .api("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+            .get("gadgets.example.com")
+            .await?;
         assert_eq!(live.metadata.labels.context("labels")?["helm.toolkit.fluxcd.io/name"], "web");
         Ok(live.metadata.annotations.context("annotations")?["v"].clone())
     };
-    for (policy, n, want) in [(CrdPolicy::Create, "2", "1"), (CrdPolicy::Skip, "3", "1"), (CrdPolicy::CreateReplace, "4", "4")] {
+    for (policy, n, want) in
+        [(CrdPolicy::Create, "2", "1"), (CrdPolicy::Skip, "3", "1"), (CrdPolicy::CreateReplace, "4", "4")]
+    {
         for server_side in [true, false] {
             world.helm().uninstall(&sluice_release::Uninstall::default()).await.result?;
             let options = Install { crds: policy, server_side, ..Install::default() };

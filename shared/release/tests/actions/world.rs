@@ -20,7 +20,7 @@ pub(crate) const NAMESPACE: &str = "default";
 
 /// The embedded API server, with a note of each request.
 pub(crate) struct World {
-    pub(crate) server: Server,
+    _server: Server,
     pub(crate) client: Client,
     pub(crate) cluster: Cluster,
     requests: Arc<Mutex<Vec<String>>>,
@@ -32,14 +32,16 @@ impl World {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let log = requests.clone();
         let server = Server::start(Options {
-            observer: Some(Arc::new(move |request| log.lock().push(format!("{} {}", request.method, request.uri)))),
+            observer: Some(Arc::new(move |request| {
+                log.lock().push(format!("{} {}", request.method, request.uri))
+            })),
             ..Options::default()
         })
         .await?;
         let kubeconfig = Kubeconfig::from_yaml(&server.kubeconfig())?;
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         let client = Client::try_from(config)?;
-        Ok(Self { server, client: client.clone(), cluster: Cluster::new(client), requests })
+        Ok(Self { _server: server, client: client.clone(), cluster: Cluster::new(client), requests })
     }
 
     /// A fresh handle on the release `web`.
@@ -53,7 +55,8 @@ impl World {
             namespace: NAMESPACE.into(),
             storage_namespace: NAMESPACE.into(),
         };
-        let origin = [("helm.toolkit.fluxcd.io/name", "web"), ("helm.toolkit.fluxcd.io/namespace", NAMESPACE)];
+        let origin =
+            [("helm.toolkit.fluxcd.io/name", "web"), ("helm.toolkit.fluxcd.io/namespace", NAMESPACE)];
         let identity = Identity {
             field_manager: "helm-controller".into(),
             origin: origin.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
