@@ -10,7 +10,7 @@ use futures::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 use sluice_apply::ignore::{self, IgnoreRules};
 use sluice_apply::managed::Takeover;
-use sluice_apply::object::metadata_map;
+use sluice_apply::object::{metadata_map, metadata_text};
 use sluice_apply::{ObjectId, order};
 use sluice_helm::release::Release;
 use tokio::time::Instant;
@@ -23,6 +23,8 @@ use crate::send::masked;
 const DETECTION: &str = "helm.toolkit.fluxcd.io/driftDetection";
 /// Objects that are looked at at the same time.
 const CONCURRENT: usize = 16;
+/// How often an object is looked at again that moves under our eyes.
+const LOOKS: usize = 3;
 
 /// How drift is looked for.
 #[derive(Debug, Clone, Default)]
@@ -193,6 +195,18 @@ impl Helm {
         }
         let mut wanted = self.sender().dry_run(object).await.map_err(failed)?;
         let Some(mut live) = live else { return Ok(Some(Difference::Removed)) };
+        // What a controller writes in between is no drift.
+        for _ in 0..LOOKS {
+            let version = |object| metadata_text(object, "resourceVersion");
+            if version(&wanted) == version(&live) {
+                break;
+            }
+            match self.sender().get(object).await.map_err(failed)? {
+                Some(is) => live = is,
+                None => return Ok(Some(Difference::Removed)),
+            }
+            wanted = self.sender().dry_run(object).await.map_err(failed)?;
+        }
         for path in paths {
             ignore::remove(&mut live, path);
             ignore::remove(&mut wanted, path);

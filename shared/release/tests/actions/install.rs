@@ -9,6 +9,8 @@ use crate::world::{NAMESPACE, World, chart, failure, told, values, written};
 
 pub(crate) const CONFIG: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '{{ .Release.Name }}'}\ndata: {color: '{{ .Values.color | default \"red\" }}', revision: '{{ .Release.Revision }}'}\n";
 pub(crate) const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: '{{ .Release.Name }}'}\nspec:\n  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    spec: {containers: [{name: c, image: app}]}\n";
+/// It never gets ready.
+pub(crate) const STUCK: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, annotations: {sluice.dev/simulate: never}}\nspec:\n  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    spec: {containers: [{name: c, image: app}]}\n";
 const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: '{{ .Release.Name }}'}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,9 +126,7 @@ async fn an_install_that_the_server_refuses_is_stored_as_failed() -> Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_ends_in_time_or_when_it_is_cancelled() -> Result<()> {
     let world = World::start().await?;
-    let stuck =
-        DEPLOYMENT.replace("metadata: {name:", "metadata: {annotations: {sluice.dev/simulate: never}, name:");
-    let app = chart("1.0.0", &[("templates/d.yaml", &stuck)]);
+    let app = chart("1.0.0", &[("templates/d.yaml", STUCK)]);
     let short = Install { timeout: std::time::Duration::from_millis(300), ..Install::default() };
     let done = world.helm().install(&app, &values(json!({})), &short).await;
     assert_eq!(written(&done), ["v1 pending-install", "v1 failed"]);

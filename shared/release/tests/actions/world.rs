@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::GroupVersionKind;
@@ -86,6 +89,18 @@ impl World {
         let params = PatchParams::apply("somebody").force();
         self.api(&types.api_version, &types.kind).patch(&name, &params, &Patch::Apply(&object)).await?;
         Ok(())
+    }
+
+    /// Stores a revision as another program would.
+    pub(crate) async fn store(&self, release: &Release) -> Result<()> {
+        let content = STANDARD.encode(sluice_helm::release::encode(release));
+        let name = sluice_helm::release::secret_name(&release.name, release.version);
+        self.apply(serde_json::json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",
+            "metadata": {"name": name, "labels": sluice_helm::release::labels(release, false, Timestamp::now())},
+            "data": {"release": content},
+        }))
+        .await
     }
 
     /// Revisions in storage with their status and description, as a new handle reads them.
