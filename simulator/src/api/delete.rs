@@ -99,8 +99,10 @@ impl Api {
                 return Err(ApiError::precondition(resource, &target.name, &why));
             }
         }
+        let waits = finalizers(&live.value()) > 0 || resource.is("", "namespaces");
         if options.dry_run {
-            return Ok(Self::render(resource, &live));
+            let gone = || Bytes::from(success(resource, &target.name, &live.uid).to_string());
+            return Ok(if waits { Self::render(resource, &live) } else { gone() });
         }
         if options.propagation == Propagation::Orphan {
             self.orphan_dependents(&live);

@@ -4,6 +4,7 @@
 //! validation before it reaches the store.
 
 mod admission;
+mod body;
 mod bootstrap;
 pub(crate) mod columns;
 mod convert;
@@ -24,7 +25,7 @@ pub(crate) use delete::DeleteOptions;
 pub(crate) use read::{ListOptions, Page};
 pub(crate) use registry::{GroupVersion, Registry, Resource, Served};
 pub(crate) use status::{ApiError, success};
-pub(crate) use write::{FieldValidation, PatchType, WriteOptions, Written, invalid_options};
+pub(crate) use write::{FieldValidation, PatchType, WriteOptions, Written, invalid_options, must_be_named};
 
 use crate::server::Options;
 use crate::storage::{Key, Store, Stored};

@@ -131,6 +131,11 @@ impl Served {
         self.versions.iter().find(|g| &*g.group == group && &*g.version == version)
     }
 
+    /// Whether anything is served of a group.
+    pub(crate) fn knows(&self, group: &str) -> bool {
+        self.versions.iter().any(|version| &*version.group == group)
+    }
+
     /// Any served version of a stored collection.
     pub(crate) fn of_collection(&self, collection: &CollectionId) -> Option<&Arc<Resource>> {
         self.all().find(|r| r.collection == *collection)

@@ -25,6 +25,8 @@ struct Parts {
     reason: &'static str,
     message: String,
     details: Map<String, Value>,
+    /// Details are shown even where there are none.
+    bare_details: bool,
     metadata: Map<String, Value>,
 }
 
@@ -77,6 +79,23 @@ impl ApiError {
 
     pub(crate) fn method_not_allowed() -> Self {
         Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+    }
+
+    /// A patch in an encoding that the resource does not take.
+    pub(crate) fn unknown_patch() -> Self {
+        Self::new(415, "UnsupportedMediaType", "415: Unsupported Media Type").with_bare_details()
+    }
+
+    /// The client wants a media type that this server does not write at all.
+    pub(crate) fn nothing_acceptable() -> Self {
+        let types = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+        let message = format!("406: Not Acceptable\n\nAvailable representations: {types}");
+        Self::new(406, "NotAcceptable", message).with_bare_details()
+    }
+
+    fn with_bare_details(mut self) -> Self {
+        self.0.bare_details = true;
+        self
     }
 
     pub(crate) fn not_acceptable() -> Self {
@@ -164,21 +183,31 @@ impl ApiError {
         Self::new(413, "RequestEntityTooLarge", format!("limit is {limit}"))
     }
 
-    /// A refusal about the shape of a request that has no object.
-    pub(crate) fn unprocessable(message: impl Into<String>) -> Self {
-        Self::new(422, "Invalid", message)
+    /// Operations of a patch that do not fit the object; upstream keeps the reason to itself.
+    pub(crate) fn unprocessable() -> Self {
+        Self::new(422, "Invalid", "the server rejected our request due to an error in our request")
+            .with_bare_details()
+    }
+
+    /// What a patch makes of an object cannot be read.
+    pub(crate) fn bad_patch(patched: &str, why: &str) -> Self {
+        Self::refused_field("", "", FieldError::invalid_text("patch", patched, why))
     }
 
     /// The object breaks rules of its kind.
-    pub(crate) fn invalid(group: &str, kind: &str, name: &str, mut causes: Vec<Cause>) -> Self {
-        causes.dedup();
-        let lines: Vec<String> =
-            causes
-                .iter()
-                .map(|c| {
-                    if c.field.is_empty() { c.message.clone() } else { format!("{}: {}", c.field, c.message) }
-                })
-                .collect();
+    ///
+    /// The message says once what causes may say more often.
+    pub(crate) fn invalid(group: &str, kind: &str, name: &str, causes: Vec<Cause>) -> Self {
+        let mut lines: Vec<String> = Vec::new();
+        for cause in &causes {
+            let line = match cause.field.as_str() {
+                "" => cause.message.clone(),
+                field => format!("{field}: {}", cause.message),
+            };
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
         let list = match lines.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
@@ -195,6 +224,11 @@ impl ApiError {
     /// The one field of something without a name that breaks a rule.
     pub(crate) fn refused_field(group: &str, kind: &str, error: FieldError) -> Self {
         Self::invalid(group, kind, "", vec![super::write::cause(error)])
+    }
+
+    /// The one field of an object that breaks a rule.
+    pub(crate) fn refused_object(group: &str, kind: &str, name: &str, error: FieldError) -> Self {
+        Self::invalid(group, kind, name, vec![super::write::cause(error)])
     }
 
     /// `pods "x" is forbidden: why`.
@@ -260,7 +294,10 @@ impl ApiError {
         if !parts.reason.is_empty() {
             status["reason"] = parts.reason.into();
         }
-        if !details.is_empty() || matches!(parts.reason, "Forbidden" | "NotFound" | "MethodNotAllowed") {
+        if !details.is_empty()
+            || parts.bare_details
+            || matches!(parts.reason, "Forbidden" | "NotFound" | "MethodNotAllowed")
+        {
             status["details"] = Value::Object(details);
         }
         status

@@ -41,9 +41,7 @@ pub(crate) fn suffix() -> String {
 /// The metadata that the server writes into a new object.
 pub(super) fn metadata_of_new(resource: &Resource, object: &mut Value) {
     let Some(metadata) = object["metadata"].as_object_mut() else { return };
-    for field in
-        ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation"]
-    {
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"] {
         metadata.remove(field);
     }
     metadata.insert("uid".into(), uuid::Uuid::new_v4().to_string().into());
@@ -57,12 +55,23 @@ pub(super) fn metadata_of_new(resource: &Resource, object: &mut Value) {
 pub(super) fn metadata_of_known(old: &Value, new: &mut Value) {
     let Some(metadata) = new["metadata"].as_object_mut() else { return };
     metadata.remove("selfLink");
-    for field in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"]
-    {
+    for field in ["creationTimestamp", "generation"] {
         match old["metadata"].get(field) {
             Some(value) => metadata.insert(field.into(), value.clone()),
             None => metadata.remove(field),
         };
+    }
+    // What the client says of these is compared with what is known, unless it says nothing, or they are set already.
+    if metadata.get("uid").and_then(Value::as_str).unwrap_or_default().is_empty() {
+        metadata.insert("uid".into(), old["metadata"]["uid"].clone());
+    }
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+        if let Some(value) = old["metadata"].get(field).filter(|value| !value.is_null()) {
+            metadata.insert(field.into(), value.clone());
+        }
+        if metadata.get(field).is_some_and(Value::is_null) {
+            metadata.remove(field);
+        }
     }
 }
 
@@ -250,6 +259,10 @@ impl Resource {
             matches!(path, "metadata.name" | "metadata.namespace") || known.iter().any(|(p, _)| p == path)
         };
         match selector.paths().find(|path| !is_known(path)) {
+            // Kinds without fields of their own are asked by the code for all kinds.
+            Some(path) if known.is_empty() && self.custom.is_none() => Err(ApiError::bad_request(format!(
+                "{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+            ))),
             Some(path) => Err(ApiError::bad_request(format!("field label not supported: {path}"))),
             None => Ok(()),
         }

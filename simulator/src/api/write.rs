@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::body::{Misfit, Reader, check_names, decode};
 use super::status::Cause;
-use super::{Api, ApiError, Resource, Target, convert, defaults, now, strategy};
+use super::{Api, ApiError, Resource, Target, convert, now, strategy};
 use crate::merge::{self, ApplyError, Manager, PatchError};
 use crate::storage::{Key, Stored, WriteError};
 use crate::validate::{self, FieldError};
@@ -36,12 +37,20 @@ pub(crate) struct WriteOptions {
     pub(crate) dry_run: bool,
     pub(crate) force: bool,
     pub(crate) validation: FieldValidation,
+    /// The paths of fields that the body has twice.
+    pub(crate) duplicates: Vec<String>,
 }
 
 impl WriteOptions {
     /// A real write by a field manager, without complaints about unknown fields.
     pub(crate) fn by(manager: &str) -> Self {
-        Self { manager: manager.to_owned(), dry_run: false, force: true, validation: FieldValidation::Ignore }
+        Self {
+            manager: manager.to_owned(),
+            dry_run: false,
+            force: true,
+            validation: FieldValidation::Ignore,
+            duplicates: Vec::new(),
+        }
     }
 }
 
@@ -74,6 +83,8 @@ impl Api {
         body: Value,
         options: &WriteOptions,
     ) -> Result<Written, ApiError> {
+        let mut body = body;
+        self.fit(target, &mut body)?;
         self.create_as(target, body, options, Ownership::Update)
     }
 
@@ -87,9 +98,10 @@ impl Api {
         body: Value,
         options: &WriteOptions,
     ) -> Result<Written, ApiError> {
-        let live = self.get(target)?;
         let mut new = body;
-        identity(target, &mut new)?;
+        must_be_named(target, &new)?;
+        self.fit(target, &mut new)?;
+        let live = self.get(target)?;
         let version = new["metadata"]["resourceVersion"].as_str().unwrap_or_default();
         let conditional =
             target.resource.custom.is_some() || target.resource.is("coordination.k8s.io", "leases");
@@ -99,7 +111,23 @@ impl Api {
             let (group, plural) = (&target.resource.group, &target.resource.plural);
             return Err(ApiError::invalid(group, plural, &target.name, vec![cause(error)]));
         }
-        self.replace(target, &live, new, options, Ownership::Update)
+        self.replace(target, &live, new, options, Ownership::Update, &Reader::Body(None))
+    }
+
+    /// Kind, names and namespace of a body must be those of the request.
+    fn fit(&self, target: &Target, body: &mut Value) -> Result<(), ApiError> {
+        let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
+        let found = (text("kind"), text("apiVersion"));
+        match self.check_types(target, body) {
+            Ok(()) => check_names(target, body),
+            Err(Misfit::Refused(error)) => Err(error),
+            Err(Misfit::Unreadable(why)) => {
+                let own = target.resource.api_version();
+                let kind = if found.0.is_empty() { &target.resource.kind } else { &found.0 };
+                let version = if found.1.is_empty() { &own } else { &found.1 };
+                Err(Reader::Body(Some((kind, version))).refuse(&target.resource, &why))
+            }
+        }
     }
 
     /// Patches an object; server-side apply creates one that is not there.
@@ -158,20 +186,42 @@ impl Api {
         };
         let mut new = patched.map_err(|error| match error {
             PatchError::Malformed(message) => ApiError::bad_request(message),
-            PatchError::Unprocessable(message) => ApiError::unprocessable(message),
+            PatchError::Unprocessable(_) => ApiError::unprocessable(),
+            PatchError::Unfit(message) => ApiError::without_reason(message),
         })?;
-        identity(target, &mut new)?;
-        self.replace(target, &live, new, options, Ownership::Update)
+        let patched = || {
+            let again = match kind {
+                PatchType::Json => merge::patch_json(&old, patch),
+                _ => merge::patch_merge(&old, patch),
+            };
+            again.unwrap_or_default()
+        };
+        let reader = match kind {
+            PatchType::Strategic => Reader::Strategic(patch),
+            _ => Reader::Patched(&patched),
+        };
+        match self.check_types(target, &mut new) {
+            Ok(()) => check_names(target, &mut new)?,
+            Err(Misfit::Refused(error)) => return Err(error),
+            Err(Misfit::Unreadable(why)) => return Err(reader.refuse(&target.resource, &why)),
+        }
+        self.replace(target, &live, new, options, Ownership::Update, &reader)
     }
 
     fn apply(&self, target: &Target, patch: &Value, options: &WriteOptions) -> Result<Written, ApiError> {
         let resource = &target.resource;
+        let (api_version, time) = (resource.api_version(), now());
+        let text = |field: &str| patch[field].as_str().unwrap_or_default();
+        if text("apiVersion") != api_version || text("kind") != resource.kind {
+            let (version, kind) = (text("apiVersion"), text("kind"));
+            let slash = if version.contains('/') { "" } else { "/" };
+            return Err(ApiError::bad_request(format!("invalid object type: {slash}{version}, Kind={kind}")));
+        }
         let mut patch = patch.clone();
-        identity(target, &mut patch)?;
-        if options.manager.is_empty() {
-            return Err(ApiError::bad_request(
-                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
-            ));
+        let named_namespace = patch["metadata"]["namespace"].is_string();
+        check_names(target, &mut patch)?;
+        if !named_namespace && let Some(metadata) = patch["metadata"].as_object_mut() {
+            metadata.remove("namespace");
         }
         let live = match self.get(target) {
             Ok(live) => Some(live),
@@ -180,7 +230,6 @@ impl Api {
         };
         let old = live.as_ref().map(|live| convert::from_storage(resource, live.value()));
         let reset = strategy::reset_fields(target);
-        let (api_version, time) = (resource.api_version(), now());
         let manager = Manager {
             name: &options.manager,
             api_version: &api_version,
@@ -188,30 +237,36 @@ impl Api {
             now: &time,
             reset: &reset,
         };
-        let warnings = self.unknown_fields(resource, &patch, options)?;
-        let new = merge::apply(resource.schema.as_ref(), old.as_ref(), &patch, &manager, options.force)
+        let mut new = merge::apply(resource.schema.as_ref(), old.as_ref(), &patch, &manager, options.force)
             .map_err(|error| match error {
-                ApplyError::Conflicts { message, causes, .. } => ApiError::apply_conflict(
-                    message,
-                    causes
-                        .into_iter()
-                        .map(|(message, field)| Cause {
-                            reason: "FieldManagerConflict".into(),
-                            message,
-                            field,
-                        })
-                        .collect(),
-                ),
-                ApplyError::Malformed(message) => ApiError::bad_request(message),
-                ApplyError::Typed(message) => ApiError::internal(message),
-            })?;
+            ApplyError::Conflicts { message, causes, .. } => ApiError::apply_conflict(
+                message,
+                causes
+                    .into_iter()
+                    .map(|(message, field)| Cause { reason: "FieldManagerConflict".into(), message, field })
+                    .collect(),
+            ),
+            ApplyError::Malformed(message) => ApiError::bad_request(message),
+            ApplyError::Typed(message) => ApiError::without_reason(message),
+        })?;
+        check_names(target, &mut new)?;
         let quiet = WriteOptions { validation: FieldValidation::Ignore, ..options.clone() };
-        let mut written = match live {
-            Some(live) => self.replace(target, &live, new, &quiet, Ownership::Applied)?,
-            None => self.create_as(target, new, &quiet, Ownership::Applied)?,
-        };
-        written.warnings.extend(warnings);
-        Ok(written)
+        match live {
+            Some(live) => self.replace(target, &live, new, &quiet, Ownership::Applied, &Reader::Body(None)),
+            None => {
+                let uid = new["metadata"]["uid"].as_str().unwrap_or_default();
+                if !uid.is_empty() {
+                    let why = format!(
+                        "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                    );
+                    return Err(ApiError::conflict(resource, &target.name, &why));
+                }
+                if let Some(metadata) = new["metadata"].as_object_mut() {
+                    metadata.remove("resourceVersion");
+                }
+                self.create_as(target, new, &quiet, Ownership::Applied)
+            }
+        }
     }
 
     fn create_as(
@@ -222,8 +277,8 @@ impl Api {
         ownership: Ownership,
     ) -> Result<Written, ApiError> {
         let resource = &target.resource;
-        identity(target, &mut new)?;
-        let warnings = decode(resource, &mut new, options)?;
+        let refuse = |why: String| Reader::Body(None).refuse(resource, &why);
+        let warnings = decode(resource, &mut new, options).map_err(refuse)?;
         let name = name_of(&mut new);
         self.check_namespace(target, &name)?;
         if new["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
@@ -238,7 +293,7 @@ impl Api {
             map.remove("status");
         }
         if resource.custom.is_some() {
-            decode(resource, &mut new, &WriteOptions::by(""))?;
+            decode(resource, &mut new, &WriteOptions::by("")).map_err(refuse)?;
         }
         if ownership == Ownership::Update {
             own(target, None, &mut new, options);
@@ -283,15 +338,23 @@ impl Api {
         mut new: Value,
         options: &WriteOptions,
         ownership: Ownership,
+        reader: &Reader<'_>,
     ) -> Result<Written, ApiError> {
         let resource = &target.resource;
         let old = convert::from_storage(resource, live.value());
+        let warnings = decode(resource, &mut new, options).map_err(|why| reader.refuse(resource, &why))?;
         let sent = new["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
-        if !sent.is_empty() && sent != live.revision.to_string() {
+        // Zero stands for any.
+        if !matches!(sent.as_str(), "" | "0") && sent != live.revision.to_string() {
+            if sent.parse::<u64>().is_err() {
+                let why = format!("strconv.ParseUint: parsing {sent:?}: invalid syntax");
+                return Err(ApiError::without_reason(why));
+            }
             return Err(ApiError::modified(resource, &target.name));
         }
         let sent_uid = new["metadata"]["uid"].as_str().unwrap_or_default();
-        if !sent_uid.is_empty() && sent_uid != live.uid {
+        // An update names what it is for; a patch only changes a field that it may not.
+        if matches!(reader, Reader::Body(_)) && !sent_uid.is_empty() && sent_uid != live.uid {
             let group =
                 if resource.custom.is_some() { format!("{}/", resource.group) } else { String::new() };
             let namespace =
@@ -303,7 +366,6 @@ impl Api {
             );
             return Err(ApiError::conflict(resource, &target.name, &why));
         }
-        let warnings = decode(resource, &mut new, options)?;
         if target.subresource == "status" {
             new = strategy::with_status(resource, &old, new);
         } else if resource.has_status()
@@ -369,101 +431,18 @@ impl Api {
         }
         Ok(())
     }
-
-    /// Looks for unknown fields in what someone applies, before it is merged with what others own.
-    fn unknown_fields(
-        &self,
-        resource: &Resource,
-        patch: &Value,
-        options: &WriteOptions,
-    ) -> Result<Vec<String>, ApiError> {
-        if options.validation == FieldValidation::Ignore {
-            return Ok(Vec::new());
-        }
-        decode(resource, &mut patch.clone(), options)
-    }
 }
 
-/// Group, version, kind and names of a body must be those of the request.
-fn identity(target: &Target, body: &mut Value) -> Result<(), ApiError> {
-    let resource = &target.resource;
-    let Some(map) = body.as_object_mut() else {
-        return Err(ApiError::bad_request("the request body is not an object"));
-    };
-    let expected = [("apiVersion", resource.api_version()), ("kind", resource.kind.clone())];
-    for (field, want) in expected {
-        match map.get(field).and_then(Value::as_str).unwrap_or_default() {
-            "" => drop(map.insert(field.into(), want.into())),
-            got if got == want => {}
-            got if field == "kind" => {
-                let message =
-                    format!("the kind in the data ({got}) does not match the expected kind ({want})");
-                return Err(ApiError::bad_request(message));
-            }
-            got => {
-                let message = format!(
-                    "the API version in the data ({got}) does not match the expected API version ({want})"
-                );
-                return Err(ApiError::bad_request(message));
-            }
-        }
-    }
-    let metadata = map.entry("metadata").or_insert_with(|| json!({}));
-    if metadata.is_null() {
-        *metadata = json!({});
-    }
-    let Some(metadata) = metadata.as_object_mut() else {
-        return Err(ApiError::bad_request("metadata is not an object"));
-    };
-    if resource.namespaced {
-        match metadata.get("namespace").and_then(Value::as_str).unwrap_or_default() {
-            "" => drop(metadata.insert("namespace".into(), target.namespace.clone().into())),
-            namespace if namespace == target.namespace => {}
-            _ => {
-                return Err(ApiError::bad_request(
-                    "the namespace of the provided object does not match the namespace sent on the request",
-                ));
-            }
-        }
-    } else {
-        metadata.remove("namespace");
-    }
-    if !target.name.is_empty() {
-        match metadata.get("name").and_then(Value::as_str).unwrap_or_default() {
-            "" => drop(metadata.insert("name".into(), target.name.clone().into())),
-            name if name == target.name => {}
-            name => {
-                let message = format!(
-                    "the name of the object ({name}) does not match the name on the URL ({})",
-                    target.name
-                );
-                return Err(ApiError::bad_request(message));
-            }
-        }
+/// An update says which object it is.
+pub(crate) fn must_be_named(target: &Target, body: &Value) -> Result<(), ApiError> {
+    let name = body.get("metadata").and_then(|metadata| metadata.get("name"));
+    if name.is_none_or(|name| name.as_str() == Some("")) {
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            target.name
+        )));
     }
     Ok(())
-}
-
-/// Types, unknown fields, defaults; gives the warnings.
-fn decode(resource: &Resource, object: &mut Value, options: &WriteOptions) -> Result<Vec<String>, ApiError> {
-    let Some(schema) = &resource.schema else { return Ok(Vec::new()) };
-    let kind = &resource.kind;
-    let describe = |why: &dyn std::fmt::Display| {
-        format!("{kind} in version \"{}\" cannot be handled as a {kind}: {why}", resource.version)
-    };
-    let mut unknown =
-        validate::decode(schema, object).map_err(|error| ApiError::bad_request(describe(&error)))?;
-    defaults::defaults(resource, object);
-    match options.validation {
-        FieldValidation::Ignore => unknown.clear(),
-        FieldValidation::Warn => {}
-        FieldValidation::Strict if unknown.is_empty() => {}
-        FieldValidation::Strict => {
-            let why = format!("strict decoding error: {}", unknown.join(", "));
-            return Err(ApiError::bad_request(describe(&why)));
-        }
-    }
-    Ok(unknown)
 }
 
 fn own(target: &Target, old: Option<&Value>, new: &mut Value, options: &WriteOptions) {
@@ -482,6 +461,10 @@ fn own(target: &Target, old: Option<&Value>, new: &mut Value, options: &WriteOpt
 
 fn check(resource: &Resource, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = validate::metadata(new, old, resource.namespaced, strategy::name_rule(resource));
+    if let Some(old) = old {
+        // Upstream looks twice: for every kind, and within the validation of the kind.
+        errors.extend(validate::identity(&new["metadata"], &old["metadata"]));
+    }
     if let (Some(_), Some(schema)) = (&resource.custom, &resource.schema) {
         errors.extend(validate::custom(schema, new, old));
     }

@@ -114,8 +114,9 @@ impl Authenticator {
         let acting = match headers.get("Impersonate-User").and_then(|value| value.to_str().ok()) {
             None if !impersonated_groups.is_empty() => {
                 let message = format!(
-                    "requested &user.DefaultInfo{{Name:\"\", UID:\"\", Groups:[]string{impersonated_groups:?}, \
-                     Extra:map[string][]string(nil)}} without impersonating a user name"
+                    "requested &user.DefaultInfo{{Name:\"\", UID:\"\", Groups:{}, \
+                     Extra:map[string][]string(nil)}} without impersonating a user name",
+                    crate::validate::go_strings(&impersonated_groups)
                 );
                 return Err(ApiError::bad_request(message));
             }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod discovery;
+mod json;
 mod negotiate;
 mod protobuf;
 mod request;

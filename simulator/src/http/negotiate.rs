@@ -115,7 +115,11 @@ pub(crate) fn negotiate(headers: &HeaderMap, pretty: bool) -> Result<Accepted, A
         };
         return Ok(Accepted { encoding, view });
     }
-    Err(ApiError::not_acceptable())
+    let written = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+    if ranges.iter().any(|range| written.contains(&range.kind)) {
+        return Err(ApiError::not_acceptable());
+    }
+    Err(ApiError::nothing_acceptable())
 }
 
 #[cfg(test)]

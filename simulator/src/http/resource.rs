@@ -17,11 +17,14 @@ use super::watch::Watch;
 use super::{Context, view};
 use crate::api::{
     Api, ApiError, DeleteOptions, FieldValidation, ListOptions, PatchType, Target, WriteOptions, Written,
-    invalid_options,
+    invalid_options, must_be_named,
 };
 use crate::auth::User;
 use crate::storage::{FieldSelector, LabelSelector};
 use crate::validate::FieldError;
+
+/// Bytes of a field manager's name.
+const MAX_MANAGER: usize = 128;
 
 /// A request for a resource, on its way.
 pub(super) struct Served<'a> {
@@ -58,11 +61,22 @@ impl Served<'_> {
             Method::PATCH => "patch",
             Method::DELETE if path.name.is_empty() => "deletecollection",
             Method::DELETE => "delete",
+            _ if !path.name.is_empty() => "get",
             _ if self.query.is("watch") => "watch",
-            _ if path.name.is_empty() => "list",
-            _ => "get",
+            _ => "list",
         };
-        if path.subresource.is_empty() && !target.resource.allows(verb) {
+        let of_objects = ["get", "update", "patch", "delete"];
+        if !path.name.is_empty()
+            && !of_objects.iter().any(|verb| target.resource.allows(verb))
+            && path.subresource.is_empty()
+        {
+            return Err(ApiError::no_such_resource());
+        }
+        let allowed = match target.resource.subresource(&path.subresource) {
+            Some(subresource) => subresource.verbs.iter().any(|allowed| allowed == verb),
+            None => is_scale || target.resource.allows(verb),
+        };
+        if !allowed {
             return Err(ApiError::method_not_allowed());
         }
         let accepted = negotiate::negotiate(request.headers(), self.query.is("pretty"))?;
@@ -71,9 +85,25 @@ impl Served<'_> {
         if method == Method::GET {
             return self.read(&target, accepted, is_scale, graceful);
         }
+        let patch_type = match (&method, content_type.as_str()) {
+            (&Method::PATCH, "application/json-patch+json") => Some(PatchType::Json),
+            (&Method::PATCH, "application/merge-patch+json") => Some(PatchType::Merge),
+            (&Method::PATCH, "application/strategic-merge-patch+json") => Some(PatchType::Strategic),
+            (&Method::PATCH, "application/apply-patch+yaml") => Some(PatchType::Apply),
+            (&Method::PATCH, _) => return Err(ApiError::unknown_patch()),
+            _ => None,
+        };
         let body = request::body(request.into_body()).await?;
-        let value = request::decode(&body, &content_type)?;
-        let options = self.write_options(&manager, &method)?;
+        let mut options = self.write_options(&manager, &method, patch_type)?;
+        let request::Decoded { value, duplicates } = match (patch_type, &method) {
+            (Some(kind), _) => request::patch(&body, kind)?,
+            (None, &Method::DELETE) => request::options(&body, &content_type)?.into(),
+            (None, _) => {
+                let is_custom = target.resource.custom.is_some() && path.subresource.is_empty();
+                request::object(&body, &content_type, &target.resource.kind, is_custom)?
+            }
+        };
+        options.duplicates = duplicates;
         if let Some(answer) = self.review(&target, &method, &value, accepted)? {
             return Ok(answer);
         }
@@ -93,30 +123,19 @@ impl Served<'_> {
                 let done = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
                 Ok(response::value(201, &done, accepted.encoding))
             }
-            Method::PUT if is_scale => self.scale(&target, &value, &options, accepted),
+            Method::PUT if is_scale => {
+                must_be_named(&target, &value)?;
+                self.scale(&target, &value, &options, accepted)
+            }
             Method::PUT if !path.name.is_empty() => {
                 let target = finalize_is_status(target);
                 let written = self.api().update(&target, value, &options)?;
                 Ok(Self::written(&target, written, accepted))
             }
             Method::PATCH if !path.name.is_empty() => {
-                let kind = match content_type.as_str() {
-                    "application/json-patch+json" => PatchType::Json,
-                    "application/merge-patch+json" => PatchType::Merge,
-                    "application/strategic-merge-patch+json" => PatchType::Strategic,
-                    "application/apply-patch+yaml" | "application/apply-patch+json" => PatchType::Apply,
-                    _ => {
-                        return Err(ApiError::unsupported_media_type(
-                            "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml",
-                        ));
-                    }
-                };
+                let Some(kind) = patch_type else { return Err(ApiError::unknown_patch()) };
                 if is_scale {
                     return self.scale(&target, &value, &options, accepted);
-                }
-                let mut options = options;
-                if kind == PatchType::Apply {
-                    self.query.get("fieldManager").clone_into(&mut options.manager);
                 }
                 let written = self.api().patch(&target, kind, &value, &options)?;
                 Ok(Self::written(&target, written, accepted))
@@ -133,7 +152,8 @@ impl Served<'_> {
         is_scale: bool,
         graceful: CancellationToken,
     ) -> Result<Response<Body>, ApiError> {
-        if !target.name.is_empty() && !self.query.is("watch") {
+        // Of a single object there is no watch but a list with one name.
+        if !target.name.is_empty() {
             let stored = self.api().get(target)?;
             match target.subresource.as_str() {
                 "" | "status" | "scale" | "finalize" => {}
@@ -146,13 +166,14 @@ impl Served<'_> {
             let json = view::object(&target.resource, &Api::render(&target.resource, &stored), accepted.view);
             return Ok(response::object(200, json, accepted.encoding));
         }
-        let mut options = self.list_options()?;
+        let options = self.list_options()?;
         target.resource.check_fields(&options.fields)?;
-        if !target.name.is_empty() {
-            options.fields =
-                FieldSelector::parse(&format!("metadata.name={}", target.name)).unwrap_or_default();
-        }
         if !self.query.is("watch") {
+            let version = &options.resource_version;
+            if !version.is_empty() && version.parse::<u64>().is_err() {
+                let why = unreadable_version(version);
+                return Err(ApiError::bad_request(format!("invalid resource version: {why}")));
+            }
             let page = self.api().list(target, &options)?;
             return Ok(response::object(
                 200,
@@ -160,11 +181,13 @@ impl Served<'_> {
                 accepted.encoding,
             ));
         }
-        let seconds = self
-            .query
-            .get("timeoutSeconds")
-            .parse::<u64>()
-            .unwrap_or_else(|_| rand::random_range(1800..3600));
+        if !matches!(options.resource_version.as_str(), "" | "0")
+            && options.resource_version.parse::<u64>().is_err()
+        {
+            return Err(ApiError::without_reason(unreadable_version(&options.resource_version)));
+        }
+        let wanted = self.query.get("timeoutSeconds").parse::<u64>().ok().filter(|seconds| *seconds > 0);
+        let seconds = wanted.unwrap_or_else(|| rand::random_range(1800..3600));
         let watch = Watch {
             api: self.api().clone(),
             resource: target.resource.clone(),
@@ -209,7 +232,12 @@ impl Served<'_> {
         options: &WriteOptions,
         accepted: Accepted,
     ) -> Result<Response<Body>, ApiError> {
-        let replicas = body["spec"]["replicas"].clone();
+        let replicas = body["spec"].get("replicas").cloned().unwrap_or_else(|| 0.into());
+        if replicas.as_i64().is_some_and(|replicas| replicas < 0) {
+            let why = "must be greater than or equal to 0";
+            let error = FieldError::invalid("spec.replicas", &replicas, why);
+            return Err(ApiError::refused_object("autoscaling", "Scale", &target.name, error));
+        }
         let path = match target.resource.custom.as_ref().and_then(|custom| custom.scale.as_ref()) {
             Some(scale) => scale.spec.clone(),
             None => ".spec.replicas".to_owned(),
@@ -304,7 +332,12 @@ impl Served<'_> {
         Ok(())
     }
 
-    fn write_options(&self, manager: &str, method: &Method) -> Result<WriteOptions, ApiError> {
+    fn write_options(
+        &self,
+        manager: &str,
+        method: &Method,
+        patch: Option<PatchType>,
+    ) -> Result<WriteOptions, ApiError> {
         let kind = match *method {
             Method::POST => "CreateOptions",
             Method::PUT => "UpdateOptions",
@@ -317,6 +350,19 @@ impl Served<'_> {
             return Err(invalid_options(kind, error));
         }
         let named = self.query.get("fieldManager");
+        let applies = patch == Some(PatchType::Apply);
+        let problem = if named.len() > MAX_MANAGER {
+            Some(FieldError::too_long("fieldManager", MAX_MANAGER as u64))
+        } else if applies && named.is_empty() {
+            Some(FieldError::required("fieldManager", "is required for apply patch"))
+        } else if !applies && patch.is_some() && !self.query.get("force").is_empty() {
+            Some(FieldError::forbidden("force", "may not be specified for non-apply patch"))
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            return Err(invalid_options(kind, problem));
+        }
         let validation = match self.query.get("fieldValidation") {
             "Strict" => FieldValidation::Strict,
             "Ignore" => FieldValidation::Ignore,
@@ -332,11 +378,21 @@ impl Served<'_> {
             dry_run: !dry_run.is_empty(),
             force: self.query.is("force"),
             validation,
+            duplicates: Vec::new(),
         })
     }
 
     fn list_options(&self) -> Result<ListOptions, ApiError> {
         let bad = |error: &dyn std::fmt::Display| ApiError::bad_request(error.to_string());
+        for name in ["limit", "timeoutSeconds"] {
+            let text = self.query.get(name);
+            if !text.is_empty() && text.parse::<i64>().is_err() {
+                return Err(bad(&format!("strconv.ParseInt: parsing {text:?}: invalid syntax")));
+            }
+        }
+        if let Some(problem) = self.contradiction() {
+            return Err(invalid_options("ListOptions", problem));
+        }
         Ok(ListOptions {
             labels: LabelSelector::parse(self.query.get("labelSelector")).map_err(|error| bad(&error))?,
             fields: FieldSelector::parse(self.query.get("fieldSelector")).map_err(|error| bad(&error))?,
@@ -347,6 +403,48 @@ impl Served<'_> {
         })
     }
 
+    /// Parameters of a list or watch that do not go together.
+    fn contradiction(&self) -> Option<FieldError> {
+        const FIELD: &str = "resourceVersionMatch";
+        let (version, matching) = (self.query.get("resourceVersion"), self.query.get(FIELD));
+        let initial = self.query.get("sendInitialEvents");
+        let forbidden = |why: &str| Some(FieldError::forbidden(FIELD, why));
+        if self.query.is("watch") {
+            return match (initial.is_empty(), matching) {
+                (true, "") => None,
+                (true, _) => forbidden(
+                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+                ),
+                (false, "NotOlderThan") => None,
+                (false, _) => {
+                    forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+                }
+            };
+        }
+        if !initial.is_empty() {
+            return Some(FieldError::forbidden(
+                "sendInitialEvents",
+                "sendInitialEvents is forbidden for list",
+            ));
+        }
+        match matching {
+            "" => None,
+            _ if version.is_empty() => {
+                forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided")
+            }
+            _ if !self.query.get("continue").is_empty() => {
+                forbidden("resourceVersionMatch is forbidden when continue is provided")
+            }
+            "Exact" if version == "0" => {
+                forbidden("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"")
+            }
+            "Exact" | "NotOlderThan" => None,
+            other => {
+                Some(FieldError::not_supported(FIELD, &Value::from(other), &["Exact", "NotOlderThan", ""]))
+            }
+        }
+    }
+
     fn written(target: &Target, mut written: Written, accepted: Accepted) -> Response<Body> {
         written
             .warnings
@@ -355,6 +453,11 @@ impl Served<'_> {
         let json: Bytes = view::object(&target.resource, &written.json, accepted.view);
         response::with_warnings(response::object(code, json, accepted.encoding), &written.warnings)
     }
+}
+
+/// Why a resource version cannot be read.
+fn unreadable_version(text: &str) -> String {
+    format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax")
 }
 
 /// `finalize` of a namespace writes what `status` would.
@@ -383,11 +486,18 @@ fn scale_of(target: &Target, object: &Value) -> Value {
         target.resource.custom.as_ref().and_then(|custom| custom.scale.as_ref()?.selector.as_deref());
     let selector = of_custom.map_or(selector, |path| at(path).as_str().map(str::to_owned));
     let metadata = &object["metadata"];
-    json!({
+    let mut scale = json!({
         "apiVersion": "autoscaling/v1", "kind": "Scale",
         "metadata": {"name": metadata["name"], "namespace": metadata["namespace"], "uid": metadata["uid"],
                      "resourceVersion": metadata["resourceVersion"], "creationTimestamp": metadata["creationTimestamp"]},
-        "spec": {"replicas": spec.as_i64().unwrap_or(0)},
-        "status": {"replicas": status.as_i64().unwrap_or(0), "selector": selector.unwrap_or_default()},
-    })
+        "spec": {},
+        "status": {"replicas": status.as_i64().unwrap_or(0)},
+    });
+    if let Some(replicas) = spec.as_i64().filter(|replicas| *replicas != 0) {
+        scale["spec"]["replicas"] = replicas.into();
+    }
+    if let Some(selector) = selector.filter(|selector| !selector.is_empty()) {
+        scale["status"]["selector"] = selector.into();
+    }
+    scale
 }

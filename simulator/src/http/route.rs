@@ -57,16 +57,29 @@ async fn answer(
         crate::auth::authorize(&context.api, &who, &what)?;
     }
     match resource_path {
+        Some(found) if !context.api.registry.served().knows(&found.group) => {
+            Ok(response::text(404, "404 page not found\n"))
+        }
         Some(found) => {
             let served = resource::Served { context, user: &user.acting, query: &query, path: found };
             served.answer(request, graceful).await
         }
         None => {
             let encoding = if pretty { Encoding::PrettyJson } else { Encoding::Json };
-            discovery::answer(context, &segments, request.headers(), encoding).ok_or_else(|| {
-                let acceptable = negotiate::negotiate(request.headers(), pretty);
-                acceptable.err().unwrap_or_else(ApiError::no_such_resource)
-            })
+            discovery::answer(context, &segments, request.headers(), encoding)
+                .ok_or_else(|| {
+                    let acceptable = negotiate::negotiate(request.headers(), pretty);
+                    acceptable.err().unwrap_or_else(ApiError::no_such_resource)
+                })
+                .or_else(|error| match (error.is_not_found(), segments.as_slice()) {
+                    // A version that a group does not have is answered by the group.
+                    (true, ["api", ..]) => Err(error),
+                    (true, ["apis", group, _, ..]) if context.api.registry.served().knows(group) => {
+                        Err(error)
+                    }
+                    (true, _) => Ok(response::text(404, "404 page not found\n")),
+                    (false, _) => Err(error),
+                })
         }
     }
 }
@@ -126,6 +139,7 @@ fn attributes(path: &Option<ResourcePath>, method: &Method, query: &Query, whole
         Method::PATCH => "patch",
         Method::DELETE if path.name.is_empty() => "deletecollection",
         Method::DELETE => "delete",
+        // The path is a get; who may watch is asked as if it were a watch.
         _ if query.is("watch") => "watch",
         _ if path.name.is_empty() => "list",
         _ => "get",

@@ -54,7 +54,8 @@ pub(crate) fn list(resource: &Resource, page: &Page, view: View) -> Bytes {
         View::Metadata => ("meta.k8s.io/v1".to_owned(), "PartialObjectMetadataList"),
         View::Object => (resource.api_version(), resource.list_kind.as_str()),
     };
-    // Texts are joined, not decoded: a list of thousands costs no more than copying it.
+    // Texts are joined, and decoded only where they change: the items of built-in lists do not repeat their kind.
+    let is_bare = view == View::Object && resource.custom.is_none();
     let mut text =
         format!("{{\"apiVersion\":\"{api_version}\",\"kind\":\"{kind}\",\"metadata\":{metadata},\"items\":[");
     for (index, stored) in page.objects.iter().enumerate() {
@@ -62,7 +63,13 @@ pub(crate) fn list(resource: &Resource, page: &Page, view: View) -> Bytes {
             text.push(',');
         }
         let item = object(resource, &Api::render(resource, stored), view);
-        text.push_str(&String::from_utf8_lossy(&item));
+        if is_bare && let Ok(Value::Object(mut map)) = serde_json::from_slice::<Value>(&item) {
+            map.remove("apiVersion");
+            map.remove("kind");
+            text.push_str(&Value::Object(map).to_string());
+        } else {
+            text.push_str(&String::from_utf8_lossy(&item));
+        }
     }
     text.push_str("]}");
     Bytes::from(text)

@@ -107,7 +107,16 @@ impl Watch {
         if whole && Api::render(&self.resource, &event.object) == event.object.json {
             return Some(event.frame());
         }
-        Some(self.line(change, &event.object, first))
+        // What has left the selection is shown as it was in it, at the revision of its leaving.
+        let left = change == Change::Deleted && event.change != Change::Deleted;
+        let Some(previous) = event.previous.as_ref().filter(|_| left) else {
+            return Some(self.line(change, &event.object, first));
+        };
+        let mut value = previous.value();
+        value["metadata"]["resourceVersion"] = event.object.revision.to_string().into();
+        let (collection, key) = (&previous.collection, previous.key.clone());
+        let last = Stored::encode(collection, key, event.object.revision, value, previous.fields.to_vec());
+        Some(self.line(change, &last, first))
     }
 
     fn line(&self, change: Change, stored: &Stored, first: &mut bool) -> Bytes {

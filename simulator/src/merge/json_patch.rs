@@ -12,7 +12,7 @@ const MAX_OPERATIONS: usize = 10_000;
 ///
 /// # Errors
 /// [`PatchError::Malformed`] when `patch` is no list of operations; [`PatchError::Unprocessable`] when an operation
-/// does not fit the object, or a `test` fails.
+/// is none, does not fit the object, or a `test` fails.
 pub(crate) fn patch_json(object: &Value, patch: &Value) -> Result<Value, PatchError> {
     let operations = patch
         .as_array()
@@ -27,11 +27,11 @@ pub(crate) fn patch_json(object: &Value, patch: &Value) -> Result<Value, PatchEr
     for operation in operations {
         let text = |name: &str| operation[name].as_str();
         let op =
-            text("op").ok_or_else(|| PatchError::Malformed("a JSON patch operation has no op".into()))?;
+            text("op").ok_or_else(|| PatchError::Unprocessable("a JSON patch operation has no op".into()))?;
         let path =
-            text("path").ok_or_else(|| PatchError::Malformed(format!("{op} operation has no path")))?;
+            text("path").ok_or_else(|| PatchError::Unprocessable(format!("{op} operation has no path")))?;
         let from =
-            || text("from").ok_or_else(|| PatchError::Malformed(format!("{op} operation has no from")));
+            || text("from").ok_or_else(|| PatchError::Unprocessable(format!("{op} operation has no from")));
         let value = || operation.get("value").cloned().unwrap_or(Value::Null);
         let missing = |path: &str| {
             PatchError::Unprocessable(format!(
@@ -48,11 +48,11 @@ pub(crate) fn patch_json(object: &Value, patch: &Value) -> Result<Value, PatchEr
                 })?;
             }
             "replace" => {
-                *out.pointer_mut(path).ok_or_else(|| {
+                replace(&mut out, path, value()).ok_or_else(|| {
                     PatchError::Unprocessable(format!(
                         "replace operation does not apply: doc is missing key: {path}: missing value"
                     ))
-                })? = value();
+                })?;
             }
             "move" => {
                 let from = from()?;
@@ -76,7 +76,7 @@ pub(crate) fn patch_json(object: &Value, patch: &Value) -> Result<Value, PatchEr
                     )));
                 }
             }
-            other => return Err(PatchError::Malformed(format!("unexpected kind: {other}"))),
+            other => return Err(PatchError::Unprocessable(format!("unexpected kind: {other}"))),
         }
     }
     Ok(out)
@@ -112,6 +112,24 @@ fn add(object: &mut Value, path: &str, value: Value) -> Option<()> {
                 return None;
             }
             list.insert(at, value);
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+/// As `add`, but within a list the item must be there. In a map upstream's library does not ask for it.
+fn replace(object: &mut Value, path: &str, value: Value) -> Option<()> {
+    if path.is_empty() {
+        *object = value;
+        return Some(());
+    }
+    let (parent, last) = split(path)?;
+    match object.pointer_mut(parent)? {
+        Value::Object(map) => drop(map.insert(last, value)),
+        Value::Array(list) => {
+            let at = index(&last, list.len())?;
+            *list.get_mut(at)? = value;
         }
         _ => return None,
     }
@@ -201,8 +219,8 @@ mod tests {
                 Err("remove operation does not apply: doc is missing path: \"/nope\""),
             ),
             (
-                json!([{"op": "replace", "path": "/nope", "value": 1}]),
-                Err("replace operation does not apply: doc is missing key: /nope: missing value"),
+                json!([{"op": "replace", "path": "/nope/deep", "value": 1}]),
+                Err("replace operation does not apply: doc is missing key: /nope/deep: missing value"),
             ),
             (
                 json!([{"op": "add", "path": "/a/b~1c/9", "value": 1}]),

@@ -449,8 +449,10 @@ fn misfit_message(object: &Value, api_version: &str, misfits: &[String]) -> Stri
         [one] => one.clone(),
         many => format!("errors:\n  {}", many.join("\n  ")),
     };
+    // Go prints a version of the core group with its empty group.
+    let slash = if api_version.contains('/') { "" } else { "/" };
     format!(
-        "failed to create typed patch object ({}/{}; {api_version}, Kind={}): {what}",
+        "failed to create typed patch object ({}/{}; {slash}{api_version}, Kind={}): {what}",
         text(&object["metadata"]["namespace"]),
         text(&object["metadata"]["name"]),
         text(&object["kind"]),

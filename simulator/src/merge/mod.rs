@@ -13,8 +13,10 @@ mod typed;
 pub(crate) use fields::Set;
 pub(crate) use json_patch::{patch_json, patch_merge};
 pub(crate) use last_applied::apply;
-pub(crate) use managed::{ApplyError, Manager, empty_struct, is_count, reset_fields, same_except_times, update};
-pub(crate) use strategic::patch_strategic;
+pub(crate) use managed::{
+    ApplyError, Manager, empty_struct, is_count, reset_fields, same_except_times, update,
+};
+pub(crate) use strategic::{go_print, patch_strategic};
 
 /// Why a patch cannot be applied.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -25,4 +27,7 @@ pub(crate) enum PatchError {
     /// The patch does not fit the object: status 422 Invalid.
     #[error("{0}")]
     Unprocessable(String),
+    /// The patch does not fit the schema: status 500, without a reason.
+    #[error("{0}")]
+    Unfit(String),
 }

@@ -1,7 +1,5 @@
 //! Strategic merge patches: merge patches that know by the schema how lists merge.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value};
 
 use super::PatchError;
@@ -103,7 +101,8 @@ fn merge_map(
         if !patch.contains_key(name) {
             let key = ty.and_then(|view| view.property(name)).and_then(|view| view.patch_merge_key());
             if let Some(Value::Array(items)) = object.get_mut(name) {
-                *items = reorder(std::mem::take(items), order, key);
+                let live = items.clone();
+                *items = arrange(std::mem::take(items), listed(order), &live, key);
             }
         }
     }
@@ -122,6 +121,8 @@ fn merge_list(
     if !merges {
         return new.iter().filter(|item| !is_directive(item)).map(|item| clean(item, depth)).collect();
     }
+    let live = old.clone();
+    let order = order.map_or(new, listed);
     let Some(key) = ty.and_then(|view| view.patch_merge_key()) else {
         let mut out = old;
         for item in new {
@@ -129,10 +130,7 @@ fn merge_list(
                 out.push(item.clone());
             }
         }
-        return Ok(match order {
-            Some(order) => reorder(out, order, None),
-            None => out,
-        });
+        return Ok(arrange(out, order, &live, None));
     };
     let replace = new.iter().any(|item| item[DIRECTIVE] == "replace" && item.get(key).is_none());
     if replace {
@@ -141,7 +139,8 @@ fn merge_list(
     let mut out = old;
     for item in new {
         let (Value::Object(fields), Some(value)) = (item, item.get(key)) else {
-            return malformed(format!("map: {item} does not contain declared merge key: {key}"));
+            let item = go_print(item);
+            return Err(PatchError::Unfit(format!("map: {item} does not contain declared merge key: {key}")));
         };
         let at = out.iter().position(|known| known.get(key) == Some(value));
         match (item.get(DIRECTIVE).and_then(Value::as_str), at) {
@@ -162,10 +161,12 @@ fn merge_list(
             }
         }
     }
-    Ok(match order {
-        Some(order) => reorder(out, order, Some(key)),
-        None => out,
-    })
+    Ok(arrange(out, order, &live, Some(key)))
+}
+
+/// The items of a directive that should be a list.
+fn listed(order: &Value) -> &[Value] {
+    order.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 /// A list item that holds a directive only.
@@ -199,40 +200,44 @@ fn clean(value: &Value, depth: usize) -> Result<Value, PatchError> {
     })
 }
 
-/// Puts listed items into the given order; the others stay behind the item that they followed.
-fn reorder(items: Vec<Value>, order: &Value, key: Option<&str>) -> Vec<Value> {
-    let order = order.as_array().map(Vec::as_slice).unwrap_or_default();
+/// Puts the items of a merged list in order: those that `order` names in its order, and among them the others, each
+/// before the first one that it lay before in `live`.
+fn arrange(items: Vec<Value>, order: &[Value], live: &[Value], key: Option<&str>) -> Vec<Value> {
     let id = |item: &Value| key.map_or_else(|| item.clone(), |key| item[key].clone());
-    let rank = |item: &Value| order.iter().position(|wanted| id(wanted) == id(item));
-    let mut listed: Vec<(usize, Value)> = Vec::new();
-    let mut others: Vec<(Option<usize>, Value)> = Vec::new();
-    let mut last = None;
-    for item in items {
-        match rank(&item) {
-            Some(rank) => {
-                last = Some(rank);
-                listed.push((rank, item));
+    let place = |list: &[Value], item: &Value| list.iter().position(|known| id(known) == id(item));
+    let (mut named, others): (Vec<Value>, Vec<Value>) =
+        items.into_iter().partition(|item| place(order, item).is_some());
+    named.sort_by_key(|item| place(order, item));
+    let (mut named, mut others) = (named.into_iter().peekable(), others.into_iter().peekable());
+    let mut out = Vec::new();
+    loop {
+        let other_first = match (named.peek(), others.peek()) {
+            (Some(named), Some(other)) => {
+                place(live, other).zip(place(live, named)).is_some_and(|(other, named)| other < named)
             }
-            None => others.push((last, item)),
+            (None, _) => true,
+            _ => false,
+        };
+        match if other_first { others.next() } else { named.next() } {
+            Some(item) => out.push(item),
+            None => return out,
         }
     }
-    listed.sort_by_key(|(rank, _)| *rank);
-    let known: BTreeSet<usize> = listed.iter().map(|(rank, _)| *rank).collect();
-    let mut out: Vec<Value> = Vec::new();
-    let mut put = |out: &mut Vec<Value>, after: Option<usize>| {
-        let (now, later) = std::mem::take(&mut others).into_iter().partition(|(place, _)| *place == after);
-        others = later;
-        let now: Vec<(Option<usize>, Value)> = now;
-        out.extend(now.into_iter().map(|(_, item)| item));
-    };
-    put(&mut out, None);
-    for (rank, item) in listed {
-        out.push(item);
-        if known.contains(&rank) {
-            put(&mut out, Some(rank));
+}
+
+/// A value as Go's `%v` prints it.
+pub(crate) fn go_print(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(go_print).collect::<Vec<_>>().join(" ")),
+        Value::Object(map) => {
+            let entries: Vec<String> =
+                map.iter().map(|(key, value)| format!("{key}:{}", go_print(value))).collect();
+            format!("map[{}]", entries.join(" "))
         }
+        other => other.to_string(),
     }
-    out
 }
 
 #[cfg(test)]
@@ -252,7 +257,7 @@ mod tests {
         check(
             containers(json!([{"name": "a", "image": "1"}, {"name": "b"}])),
             containers(json!([{"name": "a", "image": "2"}, {"name": "c"}])),
-            Ok(containers(json!([{"name": "a", "image": "2"}, {"name": "b"}, {"name": "c"}]))),
+            Ok(containers(json!([{"name": "a", "image": "2"}, {"name": "c"}, {"name": "b"}]))),
         );
         check(
             containers(json!([{"name": "a"}, {"name": "b"}])),
@@ -267,7 +272,7 @@ mod tests {
         check(
             containers(json!([{"name": "a"}])),
             containers(json!([{"image": "x"}])),
-            Err("map: {\"image\":\"x\"} does not contain declared merge key: name"),
+            Err("map: map[image:x] does not contain declared merge key: name"),
         );
     }
 
@@ -281,7 +286,7 @@ mod tests {
         check(
             json!({"metadata": {"finalizers": ["a", "b"]}}),
             json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c"]}}),
-            Ok(json!({"metadata": {"finalizers": ["b", "c"]}})),
+            Ok(json!({"metadata": {"finalizers": ["c", "b"]}})),
         );
         check(
             json!({"metadata": {"labels": {"a": "1", "b": "2"}}}),

@@ -316,6 +316,23 @@ pub(super) fn misfits(ty: Type<'_>, value: &Value) -> Vec<String> {
     out
 }
 
+/// A value as Go's `%#v` prints it.
+fn go_syntax(value: &Value) -> String {
+    match value {
+        Value::Null => "interface {}(nil)".to_owned(),
+        Value::String(text) => format!("{text:?}"),
+        Value::Array(items) => {
+            format!("[]interface {{}}{{{}}}", items.iter().map(go_syntax).collect::<Vec<_>>().join(", "))
+        }
+        Value::Object(map) => {
+            let entries: Vec<String> =
+                map.iter().map(|(key, value)| format!("{key:?}:{}", go_syntax(value))).collect();
+            format!("map[string]interface {{}}{{{}}}", entries.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
 fn misfits_at(ty: Type<'_>, value: &Value, path: &str, depth: usize, out: &mut Vec<String>) {
     let Some(view) = ty else { return };
     if value.is_null() {
@@ -332,7 +349,12 @@ fn misfits_at(ty: Type<'_>, value: &Value, path: &str, depth: usize, out: &mut V
         _ => "",
     };
     if !expected.is_empty() {
-        out.push(format!("{path}: expected {expected}, got &value.valueUnstructured{{Value:{value}}}"));
+        // Upstream prints values in full where it expects a scalar.
+        let got = match expected {
+            "map" | "list" => format!("&{{{}}}", super::go_print(value)),
+            _ => format!("&value.valueUnstructured{{Value:{}}}", go_syntax(value)),
+        };
+        out.push(format!("{path}: expected {expected}, got {got}"));
         return;
     }
     if depth > MAX_DEPTH {

@@ -125,9 +125,19 @@ impl<'a> Parser<'a> {
         word
     }
 
-    fn unexpected(&self, expected: &str) -> SelectorError {
-        let found: String = self.rest.chars().take_while(|c| !c.is_whitespace()).take(64).collect();
-        SelectorError(format!("unable to parse requirement: found '{found}', expected: {expected}"))
+    /// The complaint about the next token: an operator, or a word.
+    fn unexpected(&mut self, expected: &str) -> SelectorError {
+        let found = self.token();
+        SelectorError(format!("found '{found}', expected: {expected}"))
+    }
+
+    fn token(&mut self) -> &'a str {
+        self.space();
+        let operators = ["==", "!=", "=", "!", ",", "(", ")", "<", ">"];
+        match operators.into_iter().find(|operator| self.rest.starts_with(operator)) {
+            Some(operator) => operator,
+            None => self.word(),
+        }
     }
 
     fn key(&mut self) -> Result<String, SelectorError> {
@@ -146,11 +156,11 @@ impl<'a> Parser<'a> {
         Ok(key.to_owned())
     }
 
-    fn value(&mut self) -> Result<String, SelectorError> {
+    fn value(&mut self, key: &str) -> Result<String, SelectorError> {
         let value = self.word();
         if !is_label_text(value) {
             return Err(SelectorError(format!(
-                "unable to parse requirement: values[0][{value}]: Invalid value: \"{value}\": a valid label must be an \
+                "unable to parse requirement: values[0][{key}]: Invalid value: \"{value}\": a valid label must be an \
                  empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
                  alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is \
                  '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
@@ -159,20 +169,23 @@ impl<'a> Parser<'a> {
         Ok(value.to_owned())
     }
 
-    fn set(&mut self) -> Result<Vec<String>, SelectorError> {
+    fn set(&mut self, key: &str) -> Result<Vec<String>, SelectorError> {
         self.space();
         if !self.take("(") {
-            return Err(self.unexpected("'('"));
+            let found = self.token();
+            return Err(SelectorError(format!("unable to parse requirement: found '{found}' expected: '('")));
         }
         let mut values = Vec::new();
         loop {
-            values.push(self.value()?);
+            values.push(self.value(key)?);
             self.space();
             if self.take(")") {
                 return Ok(values);
             }
             if !self.take(",") {
-                return Err(self.unexpected("',' or ')'"));
+                let found = self.token();
+                let why = format!("unable to parse requirement: found '{found}', expected: ',', or ')'");
+                return Err(SelectorError(why));
             }
         }
     }
@@ -197,17 +210,17 @@ impl<'a> Parser<'a> {
         let test = if self.rest.is_empty() || self.rest.starts_with(',') {
             Test::Exists
         } else if self.take("==") || self.take("=") {
-            Test::In(vec![self.value()?])
+            Test::In(vec![self.value(&key)?])
         } else if self.take("!=") {
-            Test::NotIn(vec![self.value()?])
+            Test::NotIn(vec![self.value(&key)?])
         } else if self.take(">") {
             Test::Greater(self.number()?)
         } else if self.take("<") {
             Test::Less(self.number()?)
         } else {
             match self.word() {
-                "in" => Test::In(self.set()?),
-                "notin" => Test::NotIn(self.set()?),
+                "in" => Test::In(self.set(&key)?),
+                "notin" => Test::NotIn(self.set(&key)?),
                 other => {
                     return Err(SelectorError(format!(
                         "unable to parse requirement: found '{other}', expected: in, notin, =, ==, !=, gt, lt"

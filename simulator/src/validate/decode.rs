@@ -344,11 +344,10 @@ fn omitted(owner: &str, name: &str, property: View<'_>, value: &Value) -> bool {
     ];
     // `ready` of a container is plain, but written all the same.
     const WRITTEN_IN_STATUSES: [&str; 4] = ["ready", "started", "terminating", "terminatingReplicas"];
-    let plain = (owner.ends_with("Status")
-        && !WRITTEN_IN_STATUSES.contains(&name)
-        && !is_count(owner, property))
-        || owner == "ObjectMeta"
-        || PLAIN.contains(&name);
+    let plain =
+        (owner.ends_with("Status") && !WRITTEN_IN_STATUSES.contains(&name) && !is_count(owner, property))
+            || owner == "ObjectMeta"
+            || PLAIN.contains(&name);
     match property.node().kind {
         Kind::Array => is_zero(value),
         Kind::Object => property.additional().is_some() && is_zero(value),

@@ -97,6 +97,22 @@ pub(super) fn annotations(annotations: &Value, path: &str) -> Vec<FieldError> {
     out
 }
 
+/// A list of texts as Go's `%#v` prints it.
+pub(crate) fn go_strings(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
+    format!("[]string{{{}}}", texts.join(", "))
+}
+
+/// Owner references with their fields in the order of the Go type.
+fn owners_in_order(owners: &Value) -> String {
+    let fields = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
+    let owners = owners.as_array().into_iter().flatten().map(|owner| {
+        let known = fields.iter().filter_map(|field| Some(format!("\"{field}\":{}", owner.get(*field)?)));
+        format!("{{{}}}", known.collect::<Vec<_>>().join(","))
+    });
+    format!("[{}]", owners.collect::<Vec<_>>().join(","))
+}
+
 fn owners(owners: &Value) -> Vec<FieldError> {
     let mut out = Vec::new();
     let mut controllers = Vec::new();
@@ -121,17 +137,16 @@ fn owners(owners: &Value) -> Vec<FieldError> {
         }
     }
     if let [first, second, ..] = &controllers[..] {
-        out.push(FieldError::invalid(
+        out.push(FieldError::invalid_omitted(
             "metadata.ownerReferences",
-            owners,
-            format!("Only one reference can have Controller set to true. Found \"true\" in references for {first} and {second}"),
+            format!("{}: Only one reference can have Controller set to true. Found \"true\" in references for {first} and {second}", owners_in_order(owners)),
         ));
     }
     out
 }
 
 /// What a client may not change. An absent value was filled in by the server before.
-fn identity(new: &Value, old: &Value) -> Vec<FieldError> {
+pub(crate) fn identity(new: &Value, old: &Value) -> Vec<FieldError> {
     let mut out = Vec::new();
     for field in
         ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"]
@@ -155,7 +170,10 @@ fn identity(new: &Value, old: &Value) -> Vec<FieldError> {
         if !added.is_empty() {
             out.push(FieldError::forbidden(
                 "metadata.finalizers",
-                format!("no new finalizers can be added if the object is being deleted, found new finalizers []string{added:?}"),
+                format!(
+                    "no new finalizers can be added if the object is being deleted, found new finalizers {}",
+                    go_strings(&added)
+                ),
             ));
         }
     }

@@ -33,7 +33,7 @@ pub(crate) use custom::custom;
 pub(crate) use decode::decode;
 pub(crate) use error::FieldError;
 pub(crate) use kinds::{builtin, builtin_status};
-pub(crate) use meta::{finalizers, metadata};
+pub(crate) use meta::{finalizers, go_strings, identity, metadata};
 pub(crate) use names::{is_dns_subdomain, label, subdomain};
 pub(crate) use networking::policy_types as default_policy_types;
 pub(crate) use services::{is_external, needs_health_port};
