@@ -172,6 +172,9 @@ fn definition(object: &mut Value) {
     set(spec, "conversion", json!({"strategy": "None"}));
     let names = child(spec, "names");
     let kind = names["kind"].as_str().unwrap_or_default().to_owned();
+    if kind.is_empty() {
+        return;
+    }
     set(names, "singular", kind.to_lowercase().into());
     set(names, "listKind", format!("{kind}List").into());
 }

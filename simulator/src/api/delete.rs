@@ -118,10 +118,17 @@ impl Api {
                 list.push(json!("foregroundDeletion"));
             }
         }
+        let is_definition = resource.is("apiextensions.k8s.io", "customresourcedefinitions");
+        if is_definition
+            && !live.deleting
+            && let Some(marked) = self.delete_definition(&live)
+        {
+            return Ok(Self::render(resource, &marked));
+        }
         if finalizers(&value) == 0 && !is_namespace {
             let gone = self.store.delete(&resource.collection, &live.key, live.revision);
             let gone = gone.map_err(|error| write_error(resource, &target.name, error))?;
-            self.after_delete(resource, &gone);
+            self.after_removal(&gone);
             return Ok(Bytes::from(success(resource, &target.name, &live.uid).to_string()));
         }
         if live.deleting {
@@ -143,11 +150,10 @@ impl Api {
 
     /// Removes an object whatever its finalizers say: the end of a namespace, and of a definition.
     pub(crate) fn finish(&self, stored: &Stored) {
-        let Some(target) = self.target_of(stored) else { return };
         if let Some(now) = self.store.get(&stored.collection, &stored.key)
             && self.store.delete(&stored.collection, &stored.key, now.revision).is_ok()
         {
-            self.after_delete(&target.resource, stored);
+            self.after_removal(stored);
         }
     }
 

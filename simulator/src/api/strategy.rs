@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::defaults::{child, set};
-use super::{Api, ApiError, Resource, Target, admission, convert, now, services};
+use super::{Api, ApiError, Resource, Target, admission, convert, crds, now, services};
 use crate::merge;
 use crate::storage::FieldSelector;
 use crate::validate::{self, FieldError};
@@ -150,6 +150,9 @@ pub(super) fn create(api: &Api, resource: &Resource, object: &mut Value) {
             object["status"] = json!({"phase": "Pending"})
         }
         ("", "services") => services::prepare(None, object),
+        ("apiextensions.k8s.io", "customresourcedefinitions") => {
+            object["status"] = crds::initial_status(object)
+        }
         ("", "pods") => {
             let quality = admission::quality(&object["spec"]);
             object["status"] = json!({"phase": "Pending", "qosClass": quality});

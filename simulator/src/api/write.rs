@@ -323,12 +323,7 @@ impl Api {
                 None => ApiError::already_exists(resource, &name),
             })?;
         self.after_write(resource, &stored);
-        Ok(Written { json: Self::render(resource, &self.newest(stored)), created: true, warnings })
-    }
-
-    /// The state after what a write set in motion at once (a definition gets its conditions).
-    fn newest(&self, stored: std::sync::Arc<Stored>) -> std::sync::Arc<Stored> {
-        self.store.get(&stored.collection, &stored.key).filter(|now| now.uid == stored.uid).unwrap_or(stored)
+        Ok(Written { json: Self::render(resource, &stored), created: true, warnings })
     }
 
     fn replace(
@@ -413,10 +408,11 @@ impl Api {
         let stored = written.map_err(|error| write_error(resource, &target.name, error))?;
         if orphaned {
             let gone = self.store.delete(&resource.collection, &key, stored.revision);
-            gone.map_err(|error| write_error(resource, &target.name, error))?;
+            let gone = gone.map_err(|error| write_error(resource, &target.name, error))?;
+            self.after_removal(&gone);
         }
         self.after_write(resource, &stored);
-        Ok(Written { json: Self::render(resource, &self.newest(stored)), created: false, warnings })
+        Ok(Written { json: Self::render(resource, &stored), created: false, warnings })
     }
 
     /// 404 or 403 where a namespace takes no new objects.

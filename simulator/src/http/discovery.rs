@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::Context;
 use super::negotiate::{self, Encoding};
@@ -73,6 +76,14 @@ fn group(name: &str, versions: &[String]) -> Value {
            "preferredVersion": versions.first().map(entry)})
 }
 
+/// The first eight bytes of the SHA-256 of group, stored version and kind: what tells clients that it has changed.
+fn storage_version_hash(resource: &Resource) -> String {
+    let version =
+        resource.custom.as_ref().map_or(&*resource.version, |custom| custom.storage_version.as_str());
+    let digest = Sha256::digest(format!("{}/{version}/{}", resource.group, resource.kind));
+    BASE64_STANDARD.encode(&digest[..8])
+}
+
 fn resource_list(served: &Served, group: &str, version: &str) -> Option<Value> {
     let found = served.group_version(group, version)?;
     let mut resources = Vec::new();
@@ -85,6 +96,9 @@ fn resource_list(served: &Served, group: &str, version: &str) -> Option<Value> {
             if !list.is_empty() {
                 entry[field] = json!(list);
             }
+        }
+        if resource.allows("list") {
+            entry["storageVersionHash"] = storage_version_hash(resource).into();
         }
         resources.push(entry);
         for sub in &resource.subresources {

@@ -164,7 +164,7 @@ impl Served<'_> {
                 return Ok(response::value(200, &scale_of(target, &stored.value()), accepted.encoding));
             }
             let json = view::object(&target.resource, &Api::render(&target.resource, &stored), accepted.view);
-            return Ok(response::object(200, json, accepted.encoding));
+            return Ok(warned(target, response::object(200, json, accepted.encoding)));
         }
         let options = self.list_options()?;
         target.resource.check_fields(&options.fields)?;
@@ -175,11 +175,8 @@ impl Served<'_> {
                 return Err(ApiError::bad_request(format!("invalid resource version: {why}")));
             }
             let page = self.api().list(target, &options)?;
-            return Ok(response::object(
-                200,
-                view::list(&target.resource, &page, accepted.view),
-                accepted.encoding,
-            ));
+            let json = view::list(&target.resource, &page, accepted.view);
+            return Ok(warned(target, response::object(200, json, accepted.encoding)));
         }
         if !matches!(options.resource_version.as_str(), "" | "0")
             && options.resource_version.parse::<u64>().is_err()
@@ -453,6 +450,12 @@ impl Served<'_> {
         let json: Bytes = view::object(&target.resource, &written.json, accepted.view);
         response::with_warnings(response::object(code, json, accepted.encoding), &written.warnings)
     }
+}
+
+/// Warns whoever reads in a version that is on its way out.
+fn warned(target: &Target, response: Response<Body>) -> Response<Body> {
+    let warning = target.resource.custom.as_ref().and_then(|custom| custom.deprecation.as_ref());
+    response::with_warnings(response, warning.map(std::slice::from_ref).unwrap_or_default())
 }
 
 /// Why a resource version cannot be read.

@@ -39,6 +39,9 @@ pub(crate) fn watched(resource: &Resource, json: &Bytes, view: View, first: bool
 /// A page of a list, as JSON text.
 pub(crate) fn list(resource: &Resource, page: &Page, view: View) -> Bytes {
     let mut metadata = json!({"resourceVersion": page.revision.to_string()});
+    if resource.custom.is_some() && view == View::Object {
+        metadata["continue"] = "".into(); // lists without a Go type leave nothing out
+    }
     if let Some(token) = &page.continue_token {
         metadata["continue"] = token.as_str().into();
         if page.remaining > 0 {

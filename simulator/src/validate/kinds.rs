@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    FieldError, autoscaling, batch, config, events, networking, pods, quotas, rbac, services, storage,
-    webhooks, workloads,
+    FieldError, autoscaling, batch, config, definitions, events, networking, pods, quotas, rbac, services,
+    storage, webhooks, workloads,
 };
 
 /// The rules of a kind, apart from those for its metadata; `old` is what an update replaces.
@@ -27,6 +27,7 @@ pub(crate) fn builtin(group: &str, plural: &str, new: &Value, old: Option<&Value
         ("admissionregistration.k8s.io", "validatingwebhookconfigurations") => {
             webhooks::configuration(new, false, out);
         }
+        ("apiextensions.k8s.io", "customresourcedefinitions") => definitions::definition(new, old, out),
         ("apps", "controllerrevisions") => workloads::revision(new, old, out),
         ("apps", "daemonsets") => workloads::daemon_set(new, old, out),
         ("apps", "deployments") => workloads::deployment(new, old, out),

@@ -9,6 +9,7 @@ mod config;
 mod cron;
 mod custom;
 mod decode;
+mod definitions;
 mod error;
 mod events;
 mod internal;
@@ -23,6 +24,7 @@ mod rbac;
 mod rules;
 mod services;
 mod storage;
+mod structural;
 mod webhooks;
 mod workloads;
 
