@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::body::{Misfit, Reader, check_names, decode};
 use super::status::Cause;
 use super::{Api, ApiError, Resource, Target, convert, now, strategy};
+use crate::auth::{self, User};
 use crate::merge::{self, ApplyError, Manager, PatchError};
 use crate::storage::{Key, Stored, WriteError};
 use crate::validate::{self, FieldError};
@@ -39,6 +40,8 @@ pub(crate) struct WriteOptions {
     pub(crate) validation: FieldValidation,
     /// The paths of fields that the body has twice.
     pub(crate) duplicates: Vec<String>,
+    /// Who writes; nobody where the cluster itself does.
+    pub(crate) user: Option<User>,
 }
 
 impl WriteOptions {
@@ -50,6 +53,7 @@ impl WriteOptions {
             force: true,
             validation: FieldValidation::Ignore,
             duplicates: Vec::new(),
+            user: None,
         }
     }
 }
@@ -307,6 +311,7 @@ impl Api {
         if !errors.is_empty() {
             return Err(invalid(resource, &name, errors));
         }
+        self.check_escalation(resource, &new, None, options)?;
         let key = Key::new(&target.namespace, &name);
         if options.dry_run {
             if let Some(live) = self.store.get(&resource.collection, &key) {
@@ -324,6 +329,19 @@ impl Api {
             })?;
         self.after_write(resource, &stored);
         Ok(Written { json: Self::render(resource, &stored), created: true, warnings })
+    }
+
+    fn check_escalation(
+        &self,
+        resource: &Resource,
+        new: &Value,
+        old: Option<&Value>,
+        options: &WriteOptions,
+    ) -> Result<(), ApiError> {
+        match &options.user {
+            Some(user) => auth::check_escalation(self, user, resource, new, old),
+            None => Ok(()),
+        }
     }
 
     fn replace(
@@ -393,6 +411,7 @@ impl Api {
         if !errors.is_empty() {
             return Err(invalid(resource, &target.name, errors));
         }
+        self.check_escalation(resource, &new, Some(&old), options)?;
         if options.dry_run {
             return Ok(Written { json: Bytes::from(new.to_string()), created: false, warnings });
         }

@@ -1,5 +1,6 @@
 //! Who asks (bearer tokens, impersonation), and whether they may (RBAC).
 
+mod escalation;
 mod rbac;
 
 use std::collections::HashMap;
@@ -10,6 +11,7 @@ use http::header::AUTHORIZATION;
 use parking_lot::RwLock;
 use serde_json::Value;
 
+pub(crate) use escalation::check as check_escalation;
 pub(crate) use rbac::{authorize, review, rules};
 
 use crate::api::ApiError;

@@ -6,7 +6,7 @@ use super::{Attributes, MASTERS, User};
 use crate::api::{Api, ApiError, ListOptions};
 use crate::storage::LabelSelector;
 
-const GROUP: &str = "rbac.authorization.k8s.io";
+pub(super) const GROUP: &str = "rbac.authorization.k8s.io";
 
 /// Refuses what no role allows.
 ///
@@ -58,7 +58,7 @@ pub(crate) fn review(api: &Api, user: &User, spec: &Value) -> bool {
     may(api, user, &attributes)
 }
 
-fn may(api: &Api, user: &User, attributes: &Attributes) -> bool {
+pub(super) fn may(api: &Api, user: &User, attributes: &Attributes) -> bool {
     // What the default role system:discovery gives to everybody.
     let public = ["/api", "/apis", "/version", "/openapi", "/healthz", "/livez", "/readyz"];
     let is_public = attributes.resource.is_empty()
@@ -123,7 +123,7 @@ fn role_allows(api: &Api, binding: &Value, namespace: &str, attributes: &Attribu
 }
 
 /// The rules of the role that a binding refers to, with those that it aggregates.
-fn bound_rules(api: &Api, binding: &Value, namespace: &str) -> Vec<Value> {
+pub(super) fn bound_rules(api: &Api, binding: &Value, namespace: &str) -> Vec<Value> {
     let reference = &binding["roleRef"];
     let name = reference["name"].as_str().unwrap_or_default();
     let (plural, namespace) =

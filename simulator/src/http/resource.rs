@@ -272,6 +272,9 @@ impl Served<'_> {
         let mut answer = body.clone();
         answer["apiVersion"] = "authentication.k8s.io/v1".into();
         answer["kind"] = "TokenRequest".into();
+        answer["metadata"]["name"] = target.name.as_str().into();
+        answer["metadata"]["namespace"] = target.namespace.as_str().into();
+        answer["spec"]["boundObjectRef"] = body["spec"]["boundObjectRef"].clone();
         answer["status"] = json!({"token": issued.token, "expirationTimestamp": issued.expires});
         Ok(response::value(201, &answer, accepted.encoding))
     }
@@ -312,6 +315,9 @@ impl Served<'_> {
             }
             ("authorization.k8s.io", _) => {}
             _ => return Ok(None),
+        }
+        if let Some(error) = unanswerable(target, &body["spec"]) {
+            return Err(ApiError::refused_field("authorization.k8s.io", "", error));
         }
         let who = match &*target.resource.plural {
             "selfsubjectaccessreviews" => self.user.clone(),
@@ -376,6 +382,7 @@ impl Served<'_> {
             force: self.query.is("force"),
             validation,
             duplicates: Vec::new(),
+            user: Some(self.user.clone()),
         })
     }
 
@@ -450,6 +457,32 @@ impl Served<'_> {
         let json: Bytes = view::object(&target.resource, &written.json, accepted.view);
         response::with_warnings(response::object(code, json, accepted.encoding), &written.warnings)
     }
+}
+
+/// Why a question about access has no answer.
+fn unanswerable(target: &Target, spec: &Value) -> Option<FieldError> {
+    let (resource, path) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
+    if resource.is_object() == path.is_object() {
+        let why = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+        return Some(FieldError::invalid("spec.resourceAttributes", &Value::Null, why));
+    }
+    if &*target.resource.plural == "selfsubjectaccessreviews" {
+        return None;
+    }
+    let has_groups = spec["groups"].as_array().is_some_and(|groups| !groups.is_empty());
+    if spec["user"].as_str().unwrap_or_default().is_empty() && !has_groups {
+        return Some(FieldError::invalid_text(
+            "spec.user",
+            "",
+            "at least one of user or group must be specified",
+        ));
+    }
+    let namespace = resource["namespace"].as_str().unwrap_or_default();
+    if &*target.resource.plural == "localsubjectaccessreviews" && namespace != target.namespace {
+        let field = "spec.resourceAttributes.namespace";
+        return Some(FieldError::invalid_text(field, namespace, "must match metadata.namespace"));
+    }
+    None
 }
 
 /// Warns whoever reads in a version that is on its way out.

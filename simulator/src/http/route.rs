@@ -149,12 +149,16 @@ fn attributes(path: &Option<ResourcePath>, method: &Method, query: &Query, whole
     } else {
         format!("{}/{}", path.plural, path.subresource)
     };
+    // Who lists one name asks for that object.
+    let selected =
+        query.get("fieldSelector").strip_prefix("metadata.name=").filter(|name| !name.contains(','));
+    let selected = selected.filter(|_| matches!(verb, "list" | "watch" | "deletecollection"));
     Attributes {
         verb: verb.into(),
         group: path.group.clone(),
         resource,
         namespace: path.namespace.clone(),
-        name: path.name.clone(),
+        name: selected.map_or_else(|| path.name.clone(), str::to_owned),
         path: String::new(),
     }
 }
