@@ -38,6 +38,18 @@ pub trait Lookup: Send + Sync {
     fn lookup(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Value, String>;
 }
 
+/// Gives the items of a list that was looked up their kind, which API servers leave out.
+pub fn name_items(list: &mut Value) {
+    let text = |key: &str| list.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    let Some(kind) = kind.strip_suffix("List").filter(|kind| !kind.is_empty()) else { return };
+    let items = list.get_mut("items").and_then(Value::as_array_mut);
+    for item in items.into_iter().flatten().filter_map(Value::as_object_mut) {
+        item.entry("apiVersion").or_insert_with(|| api_version.as_str().into());
+        item.entry("kind").or_insert_with(|| kind.into());
+    }
+}
+
 /// One line for the log, in Helm's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
@@ -386,5 +398,21 @@ fn collect_crds(instance: &Instance, crds: &mut Vec<RenderedFile>) {
     }
     for child in &instance.children {
         collect_crds(child, crds);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::name_items;
+
+    #[test]
+    fn items_of_a_list_have_a_kind() {
+        let mut list =
+            json!({"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [{"a": 1}, {"kind": "X"}]});
+        name_items(&mut list);
+        let want = json!([{"a": 1, "apiVersion": "apps/v1", "kind": "Deployment"}, {"apiVersion": "apps/v1", "kind": "X"}]);
+        assert_eq!(list["items"], want);
     }
 }

@@ -4,21 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
+use kube::core::discovery::v2::APIGroupDiscovery;
 use parking_lot::Mutex;
-use serde::Deserialize;
 use sluice_apply::discovery::Discovery;
 use sluice_apply::object::join_api_version;
-use sluice_apply::rest::{self, RequestError};
+use sluice_apply::rest::RequestError;
 use sluice_helm::Capabilities;
 use sluice_helm::capabilities::KubeVersion;
 use tokio::time::Instant;
 
 /// How old an answer may be for a chart that does not look at it.
 const FRESH: Duration = Duration::from_secs(30);
-/// Everything that the server has, in one document.
-const AGGREGATED: &str =
-    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;q=0.9";
 
 /// A cluster and an identity. Cheap to clone; all clones share discovery. Keep one for all releases of an identity.
 #[derive(Clone)]
@@ -86,35 +82,31 @@ impl Cluster {
         Ok(capabilities)
     }
 
+    /// Whether a version of a group is served now.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub(crate) async fn serves(&self, api_version: &str) -> Result<bool, RequestError> {
+        let capabilities = self.capabilities(true).await?;
+        Ok(capabilities.api_versions.iter().any(|version| version == api_version))
+    }
+
     /// Forgets which APIs there are, after CRDs were applied.
     pub(crate) fn forget_apis(&self) {
         *self.inner.capabilities.lock() = None;
     }
 
     async fn fetch(&self) -> Result<Capabilities, RequestError> {
-        let version: Version = self.get("/version").await?;
+        let client = &self.inner.client;
+        let version = client.apiserver_version().await?;
         let mut apis = Apis::default();
-        for path in ["/api", "/apis"] {
-            let answer: Answer = self.get(path).await?;
-            if answer.kind == "APIGroupDiscoveryList" {
-                answer.items.into_iter().for_each(|group| apis.add(group));
-                continue;
-            }
-            // An old server: one request per version.
-            let core =
-                answer.versions.into_iter().map(|version| (version.clone(), format!("/api/{version}")));
-            let others = answer.groups.into_iter().flat_map(|group| group.versions);
-            let others = others.map(|version| {
-                let path = format!("/apis/{}", version.group_version);
-                (version.group_version, path)
-            });
-            for (version, path) in core.chain(others) {
-                // A group whose server is away takes nothing from the others.
-                if let Ok(list) = self.get::<Resources>(&path).await {
-                    let kinds = list.resources.into_iter().filter(|r| !r.name.contains('/'));
-                    apis.add_kinds(&version, kinds.map(|r| r.kind));
-                }
-            }
+        // A server that is too old for one document answers with another one, which holds no items.
+        let core = client.list_core_api_versions_aggregated().await?;
+        if core.items.is_empty() {
+            apis.ask_each(client).await?;
+        } else {
+            let others = client.list_api_groups_aggregated().await?;
+            core.items.iter().chain(&others.items).for_each(|group| apis.add_group(group));
         }
         Ok(Capabilities {
             kube_version: KubeVersion {
@@ -123,114 +115,54 @@ impl Cluster {
                 major: version.major,
                 minor: version.minor,
             },
-            api_versions: apis.list(),
+            api_versions: apis.versions.into_iter().chain(apis.kinds).collect(),
             ..Capabilities::default()
         })
     }
-
-    async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, RequestError> {
-        rest::send(&self.inner.client, rest::request(Method::GET, path, rest::JSON, AGGREGATED, Vec::new())?)
-            .await
-    }
 }
 
-/// `group/version` and `group/version/Kind`, the former first.
+/// `.Capabilities.APIVersions`.
 #[derive(Default)]
 struct Apis {
+    /// `group/version`.
     versions: BTreeSet<String>,
+    /// `group/version/Kind`, those of subresources too.
     kinds: BTreeSet<String>,
 }
 
 impl Apis {
-    fn add(&mut self, group: Group) {
-        for version in group.versions {
-            let api_version = join_api_version(&group.metadata.name, &version.version);
-            let kinds = version.resources.into_iter().filter_map(|resource| resource.response_kind);
-            self.add_kinds(&api_version, kinds.map(|kind| kind.kind));
+    fn add_group(&mut self, group: &APIGroupDiscovery) {
+        let name = group.metadata.as_ref().and_then(|metadata| metadata.name.as_deref()).unwrap_or_default();
+        for served in &group.versions {
+            let version = join_api_version(name, served.version.as_deref().unwrap_or_default());
+            for resource in &served.resources {
+                let below = resource.subresources.iter().map(|it| &it.response_kind);
+                let kinds =
+                    below.chain([&resource.response_kind]).flatten().filter_map(|it| it.kind.as_deref());
+                self.add(&version, kinds);
+            }
+            self.versions.insert(version);
         }
     }
 
-    fn add_kinds(&mut self, api_version: &str, kinds: impl Iterator<Item = String>) {
-        self.kinds.extend(kinds.map(|kind| format!("{api_version}/{kind}")));
-        self.versions.insert(api_version.to_owned());
+    /// As servers before Kubernetes 1.27 are asked: a request per version of a group.
+    async fn ask_each(&mut self, client: &kube::Client) -> Result<(), RequestError> {
+        let core = client.list_core_api_resources("v1").await?;
+        self.add("v1", core.resources.iter().map(|it| it.kind.as_str()));
+        self.versions.insert("v1".to_owned());
+        for group in client.list_api_groups().await?.groups {
+            for version in group.versions {
+                // A group whose server is away takes nothing from the others.
+                if let Ok(list) = client.list_api_group_resources(&version.group_version).await {
+                    self.add(&version.group_version, list.resources.iter().map(|it| it.kind.as_str()));
+                }
+                self.versions.insert(version.group_version);
+            }
+        }
+        Ok(())
     }
 
-    fn list(self) -> Vec<String> {
-        self.versions.into_iter().chain(self.kinds).collect()
+    fn add<'a>(&mut self, version: &str, kinds: impl Iterator<Item = &'a str>) {
+        self.kinds.extend(kinds.filter(|kind| !kind.is_empty()).map(|kind| format!("{version}/{kind}")));
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
-struct Version {
-    git_version: String,
-    major: String,
-    minor: String,
-}
-
-/// One of three: an aggregated list, the versions of the core group, the other groups.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Answer {
-    kind: String,
-    items: Vec<Group>,
-    versions: Vec<String>,
-    groups: Vec<OldGroup>,
-}
-
-#[derive(Deserialize)]
-struct Group {
-    #[serde(default)]
-    metadata: GroupName,
-    #[serde(default)]
-    versions: Vec<GroupVersion>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct GroupName {
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct GroupVersion {
-    version: String,
-    #[serde(default)]
-    resources: Vec<AggregatedResource>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct AggregatedResource {
-    response_kind: Option<ResponseKind>,
-}
-
-#[derive(Deserialize)]
-struct ResponseKind {
-    kind: String,
-}
-
-#[derive(Deserialize)]
-struct OldGroup {
-    #[serde(default)]
-    versions: Vec<OldVersion>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OldVersion {
-    group_version: String,
-}
-
-#[derive(Deserialize)]
-struct Resources {
-    #[serde(default)]
-    resources: Vec<OldResource>,
-}
-
-#[derive(Deserialize)]
-struct OldResource {
-    name: String,
-    kind: String,
 }

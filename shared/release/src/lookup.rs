@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sluice_apply::discovery::DiscoveryError;
 use sluice_apply::object::split_api_version;
 use sluice_apply::rest;
-use sluice_helm::render::Lookup;
+use sluice_helm::render::{Lookup, name_items};
 use tokio::runtime::Handle;
 
 use crate::cluster::Cluster;
@@ -27,9 +27,15 @@ impl FromCluster {
         let resource = match self.cluster.discovery().resource(group, version, kind).await {
             Ok(resource) => resource,
             Err(DiscoveryError::NoMatch { .. } | DiscoveryError::NoGroupMatch { .. }) => {
-                return Err(format!(
-                    "unable to get apiresource from unstructured: {api_version}, Kind={kind}: the server does not have it"
-                ));
+                // A version that is served and lacks the kind has none of it; one that is not served is a mistake.
+                return match self.cluster.serves(api_version).await {
+                    Ok(true) => Ok(json!({})),
+                    Ok(false) => Err(format!(
+                        "unable to get apiresource from unstructured: {group}/{version}, Kind={kind}: the server could \
+                         not find the requested resource"
+                    )),
+                    Err(error) => Err(error.to_string()),
+                };
             }
             Err(error) => return Err(error.to_string()),
         };
@@ -38,7 +44,12 @@ impl FromCluster {
             name => resource.path(namespace, name),
         };
         match rest::get(self.cluster.client(), &path).await {
-            Ok(found) => Ok(found),
+            Ok(mut found) => {
+                if name.is_empty() {
+                    name_items(&mut found);
+                }
+                Ok(found)
+            }
             Err(error) if error.is_not_found() => Ok(json!({})),
             Err(error) => Err(error.to_string()),
         }

@@ -77,6 +77,12 @@ impl StoredChart {
         }
     }
 
+    /// The JSON of the chart as it is stored.
+    #[must_use]
+    pub fn as_json(&self) -> &str {
+        self.0.body.get()
+    }
+
     pub(super) fn body(&self) -> &RawValue {
         &self.0.body
     }
@@ -114,7 +120,7 @@ struct Body<'a>(&'a Instance);
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (instance, chart) = (self.0, &self.0.chart);
-        let changed = |name: &str| chart.raw_file(name).and_then(modified);
+        let changed = |name: &str| chart.raw_file(name).map_or_else(|| ZERO.to_owned(), modified);
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("metadata", &instance.metadata)?;
         map.serialize_entry("lock", &chart.lock.as_ref().map(with_valid_time))?;
@@ -123,13 +129,9 @@ impl Serialize for Body<'_> {
         let values = RawValue::from_string(json::to_string(&values, Html::Escape));
         map.serialize_entry("values", &values.map_err(serde::ser::Error::custom)?)?;
         map.serialize_entry("schema", &chart.schema.as_ref().map(|schema| STANDARD.encode(schema)))?;
-        if let Some(time) = changed("values.schema.json") {
-            map.serialize_entry("schemamodtime", &time)?;
-        }
+        map.serialize_entry("schemamodtime", &changed("values.schema.json"))?;
         map.serialize_entry("files", &OrNull(&chart.files.iter().map(File).collect::<Vec<_>>()))?;
-        if let Some(time) = changed("Chart.yaml") {
-            map.serialize_entry("modtime", &time)?;
-        }
+        map.serialize_entry("modtime", &changed("Chart.yaml"))?;
         map.end()
     }
 }
@@ -141,16 +143,15 @@ impl Serialize for File<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("name", &self.0.name)?;
         map.serialize_entry("data", &STANDARD.encode(&self.0.data))?;
-        if let Some(time) = modified(self.0) {
-            map.serialize_entry("modtime", &time)?;
-        }
+        map.serialize_entry("modtime", &modified(self.0))?;
         map.end()
     }
 }
 
-fn modified(file: &ChartFile) -> Option<String> {
-    let at = Timestamp::try_from(file.modified?).ok()?;
-    Some(Time::utc(at).to_string())
+/// When a file was changed; Go's zero time where nothing tells.
+fn modified(file: &ChartFile) -> String {
+    let at = file.modified.and_then(|at| Timestamp::try_from(at).ok());
+    at.map_or_else(|| ZERO.to_owned(), |at| Time::utc(at).to_string())
 }
 
 /// A lock that Go can read: whatever else a chart says there, it takes no other text than a time.

@@ -205,3 +205,26 @@ async fn crds_come_first_and_by_policy() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn templates_can_ask_the_cluster() -> Result<()> {
+    let world = World::start().await?;
+    world.apply(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "there"}, "data": {"a": "b"}})).await?;
+    let asking = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata:\n  one: {{ (lookup \"v1\" \"ConfigMap\" \"default\" \"there\").data.a | quote }}\n  none: {{ lookup \"v1\" \"ConfigMap\" \"default\" \"missing\" | toJson | quote }}\n  kind: {{ lookup \"v1\" \"Gadget\" \"default\" \"x\" | toJson | quote }}\n  many: {{ (index (lookup \"v1\" \"ConfigMap\" \"default\" \"\").items 0).kind | quote }}\n  has: {{ .Capabilities.APIVersions.Has \"apps/v1/Deployment\" | quote }}\n";
+    world
+        .helm()
+        .install(&chart("1.0.0", &[("templates/a.yaml", asking)]), &values(json!({})), &Install::default())
+        .await
+        .result?;
+    assert_eq!(
+        world.data("web").await?,
+        Some(json!({"one": "b", "none": "{}", "kind": "{}", "many": "ConfigMap", "has": "true"}))
+    );
+    let unserved =
+        chart("1.0.0", &[("templates/a.yaml", "{{ lookup \"example.com/v1\" \"Gadget\" \"\" \"\" }}")]);
+    let error = failure(
+        world.helm().upgrade(&unserved, &values(json!({})), &sluice_release::Upgrade::default()).await,
+    );
+    assert!(error.contains("unable to get apiresource from unstructured: example.com/v1, Kind=Gadget: the server could not find the requested resource"), "{error}");
+    Ok(())
+}

@@ -1,7 +1,7 @@
 //! `lookup`: templates ask the cluster for objects.
 
 use serde_json::{Map, Value};
-use sluice_helm::render::Lookup;
+use sluice_helm::render::{Lookup, name_items};
 
 use super::Cluster;
 use super::apis::Served;
@@ -39,33 +39,5 @@ impl Cluster {
             _ => "the server could not find the requested resource",
         };
         Err(format!("unable to get apiresource from unstructured: {group}/{version}, Kind={kind}: {problem}"))
-    }
-}
-
-/// Gives the items of a list their kind, which the API server leaves out.
-fn name_items(list: &mut Value) {
-    let text = |key: &str| list.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (api_version, kind) = (text("apiVersion"), text("kind"));
-    let Some(kind) = kind.strip_suffix("List").filter(|kind| !kind.is_empty()) else { return };
-    let items = list.get_mut("items").and_then(Value::as_array_mut);
-    for item in items.into_iter().flatten().filter_map(Value::as_object_mut) {
-        item.entry("apiVersion").or_insert_with(|| api_version.as_str().into());
-        item.entry("kind").or_insert_with(|| kind.into());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::name_items;
-
-    #[test]
-    fn items_of_a_list_have_a_kind() {
-        let mut list =
-            json!({"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [{"a": 1}, {"kind": "X"}]});
-        name_items(&mut list);
-        let want = json!([{"a": 1, "apiVersion": "apps/v1", "kind": "Deployment"}, {"apiVersion": "apps/v1", "kind": "X"}]);
-        assert_eq!(list["items"], want);
     }
 }
