@@ -1,4 +1,8 @@
-//! An in-process container registry, for tests and benchmarks of whoever pulls from one.
+//! Servers in this process, a container registry and a website, for tests and benchmarks of whoever asks them.
+
+mod website;
+
+pub use website::Website;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -182,14 +182,14 @@ async fn what_is_no_chart_stalls_until_the_source_moves() {
 
 #[tokio::test]
 async fn subcharts_come_from_the_source_from_websites_and_from_registries() {
-    let server = Server::start().await;
+    let server = Website::start().await.unwrap();
     server.put("/web-1.2.0.tgz", packed("web", "1.2.0", &[]));
     server.put("/index.yaml", "apiVersion: v1\nentries:\n  web:\n  - {apiVersion: v2, name: web, version: 1.2.0, urls: [web-1.2.0.tgz]}\n");
-    server.site.lock().wants = Some("Basic dXNlcjpwYXNz");
+    server.demand("Basic dXNlcjpwYXNz");
     let registry = Registry::start_with(Auth::Basic("user".into(), "pass".into())).await.unwrap();
     registry.push("libs/reg", "2.0.0", &[(HELM_LAYER, packed("reg", "2.0.0", &[]))], &[]);
     let repositories = [
-        repository("web", json!({"url": server.url, "secretRef": {"name": "login"}})),
+        repository("web", json!({"url": server.url(), "secretRef": {"name": "login"}})),
         repository(
             "reg",
             json!({"url": registry.url("libs/"), "type": "oci", "secretRef": {"name": "login"}}),
@@ -201,8 +201,8 @@ async fn subcharts_come_from_the_source_from_websites_and_from_registries() {
 - {{name: web, version: ^1, repository: '{}', alias: front}}
 - {{name: web, version: ^1, repository: '{}/', alias: back}}
 - {{name: reg, version: 2.0.0, repository: '{}'}}\n",
-        server.url,
-        server.url,
+        server.url(),
+        server.url(),
         registry.url("libs")
     );
     let near = ("charts/near/Chart.yaml", "apiVersion: v2\nname: near\nversion: 0.3.0\n");
@@ -225,15 +225,15 @@ async fn subcharts_come_from_the_source_from_websites_and_from_registries() {
         .collect();
     subcharts.sort();
     assert_eq!(subcharts, ["near 0.3.0", "reg 2.0.0", "web 1.2.0"]);
-    let asked = server.seen();
+    let asked = server.take_requests();
     assert_eq!(asked.iter().filter(|asked| asked.contains("index.yaml")).count(), 1, "{asked:?}");
 }
 
 #[tokio::test]
 async fn a_subchart_that_cannot_be_had_is_named() {
-    let server = Server::start().await;
+    let server = Website::start().await.unwrap();
     server.put("/index.yaml", "<html>not found</html>");
-    let web = server.url.as_str();
+    let web = server.url();
     for (dependency, want) in [
         (
             "{name: near, version: 0.x, repository: 'file://../near'}",

@@ -7,11 +7,6 @@ mod website;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
-use parking_lot::Mutex;
 use serde_json::{Value, json};
 use sluice_api::ArtifactSource;
 use sluice_api::source::HelmRepository;
@@ -22,6 +17,7 @@ use sluice_runtime::controller::Store;
 
 use super::{Charts, Sizes, Sources};
 use crate::fake::Bench;
+use crate::testing::Website;
 
 /// Largest index, chart and file of a chart in these tests.
 const SIZES: Sizes = Sizes { index: 64 << 10, chart: 64 << 10, file: 16 << 10 };
@@ -40,59 +36,6 @@ fn packed(name: &str, version: &str, files: &[(&str, &str)]) -> Vec<u8> {
     });
     let chart = Chart::from_files(files.collect(), &LoadOptions::default()).unwrap();
     package::package(&chart, &package::Options::default()).unwrap().data
-}
-
-/// A web server that knows files by their path.
-#[derive(Default)]
-struct Site {
-    files: BTreeMap<String, Vec<u8>>,
-    /// Where a path really is.
-    moved: BTreeMap<String, String>,
-    /// The `Authorization` without which nothing is given.
-    wants: Option<&'static str>,
-    /// Path and authorization of each request.
-    seen: Vec<String>,
-}
-
-struct Server {
-    site: Arc<Mutex<Site>>,
-    url: String,
-}
-
-async fn serve(site: State<Arc<Mutex<Site>>>, headers: HeaderMap, uri: Uri) -> Response {
-    let mut site = site.0.lock();
-    let login = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("-");
-    site.seen.push(format!("{uri} {login}"));
-    if site.wants.is_some_and(|wanted| login != wanted) {
-        return StatusCode::UNAUTHORIZED.into_response();
-    }
-    if let Some(target) = site.moved.get(uri.path()) {
-        return (StatusCode::FOUND, [(header::LOCATION, target.clone())]).into_response();
-    }
-    match site.files.get(uri.path()) {
-        Some(bytes) => bytes.clone().into_response(),
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
-}
-
-impl Server {
-    async fn start() -> Self {
-        let site = Arc::new(Mutex::new(Site::default()));
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(serve).with_state(site.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { site, url }
-    }
-
-    fn put(&self, path: &str, bytes: impl Into<Vec<u8>>) -> &Self {
-        self.site.lock().files.insert(path.to_owned(), bytes.into());
-        self
-    }
-
-    fn seen(&self) -> Vec<String> {
-        std::mem::take(&mut self.site.lock().seen)
-    }
 }
 
 fn charts(repositories: &[Value]) -> Charts {

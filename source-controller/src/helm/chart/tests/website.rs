@@ -13,7 +13,7 @@ const LOGIN: &str = "Basic dXNlcjpwYXNz";
 
 #[tokio::test]
 async fn the_highest_version_is_stored_as_it_was_published() {
-    let (server, bytes) = (Server::start().await, packed("app", "1.1.0", &[]));
+    let (server, bytes) = (Website::start().await.unwrap(), packed("app", "1.1.0", &[]));
     server.put("/charts/app-1.1.0.tgz", bytes.clone());
     let digest = hex::encode(Sha256::digest(&bytes));
     let mut bench = bench(spec("HelmRepository", json!({"version": "1.x"})));
@@ -22,7 +22,7 @@ async fn the_highest_version_is_stored_as_it_was_published() {
         ("app", "1.1.0", "app-1.1.0.tgz", digest.as_str()),
         ("app", "2.0.0", "app-2.0.0.tgz", ""),
     ];
-    let url = json!({"url": format!("{}/charts", server.url)});
+    let url = json!({"url": format!("{}/charts", server.url())});
     put_repository(&bench, url.clone(), &store_index(&bench, "r1", &entries));
     let outcome = bench.pass().await;
     assert!(matches!(outcome, Outcome::Interval(_)), "{outcome:?}");
@@ -41,16 +41,16 @@ async fn the_highest_version_is_stored_as_it_was_published() {
     assert_eq!(std::fs::read(bench.file()).unwrap(), bytes);
 
     // An index that has not moved is not read, and nobody is asked.
-    server.seen();
+    server.take_requests();
     bench.requests();
     bench.pass().await;
-    assert!(server.seen().is_empty());
+    assert!(server.take_requests().is_empty());
     assert_eq!(bench.requests(), [format!("GET {REPOSITORIES}/src")]);
 
     // Another index that leads to the same chart costs no download.
     put_repository(&bench, url.clone(), &store_index(&bench, "r2", &entries));
     bench.pass().await;
-    assert!(server.seen().is_empty());
+    assert!(server.take_requests().is_empty());
     let seen = bench.object().status.unwrap().observed_source_artifact_revision;
     assert_eq!(seen.as_deref(), Some("r2"));
 
@@ -62,19 +62,19 @@ async fn the_highest_version_is_stored_as_it_was_published() {
     assert_eq!(revision(&bench), "1.2.0");
     assert_eq!(bench.events(), ["info ChartPullSucceeded pulled 'app' chart with version '1.2.0'"]);
     // A change of the spec builds again, and nobody is told of the same chart.
-    server.seen();
+    server.take_requests();
     bench.edit(|object| object["spec"]["interval"] = json!("2m"));
     bench.pass().await;
-    assert_eq!(server.seen(), ["/charts/app-1.2.0.tgz -"]);
+    assert_eq!(server.take_requests(), ["/charts/app-1.2.0.tgz -"]);
     assert!(bench.events()[0].starts_with("trace ArtifactUpToDate"));
 }
 
 #[tokio::test]
 async fn what_is_not_in_the_index_stalls_until_there_is_another() {
-    let server = Server::start().await;
+    let server = Website::start().await.unwrap();
     server.put("/app-3.0.0.tgz", packed("app", "3.0.0", &[]));
     let bench = bench(spec("HelmRepository", json!({"version": ">=3"})));
-    let url = json!({"url": server.url});
+    let url = json!({"url": server.url()});
     put_repository(&bench, url.clone(), &store_index(&bench, "r1", &[("app", "2.0.0", "x.tgz", "")]));
     assert!(matches!(bench.pass().await, Outcome::Terminal(_)));
     let message = "invalid chart reference: failed to get chart version for remote reference: no 'app' chart with version matching '>=3' found";
@@ -111,7 +111,7 @@ async fn without_a_source_or_its_artifact_the_chart_waits() {
 
 #[tokio::test]
 async fn a_chart_that_cannot_be_trusted_is_not_stored() {
-    let server = Server::start().await;
+    let server = Website::start().await.unwrap();
     server.put("/good.tgz", packed("app", "1.0.0", &[]));
     server.put("/page.tgz", "<html><body>Sign in</body></html>");
     server.put("/large.tgz", vec![0; 65 << 10]);
@@ -126,7 +126,7 @@ async fn a_chart_that_cannot_be_trusted_is_not_stored() {
     ] {
         let bench = bench(spec("HelmRepository", json!({})));
         let index = store_index(&bench, "r1", &[("app", "1.0.0", url, digest)]);
-        put_repository(&bench, json!({"url": server.url}), &index);
+        put_repository(&bench, json!({"url": server.url()}), &index);
         assert!(matches!(bench.pass().await, Outcome::Failed(_)));
         let failed = bench.condition(FETCH_FAILED).unwrap();
         assert!(
@@ -142,7 +142,7 @@ async fn a_chart_that_cannot_be_trusted_is_not_stored() {
     ] {
         let bench = bench(spec("HelmRepository", json!({"chart": name, "version": version})));
         let index = store_index(&bench, "r1", &[("app", "1.0.0", "good.tgz", "")]);
-        put_repository(&bench, json!({"url": server.url}), &index);
+        put_repository(&bench, json!({"url": server.url()}), &index);
         assert!(matches!(bench.pass().await, Outcome::Terminal(_)));
         let failed = bench.condition(STALLED).unwrap();
         assert!(failed.starts_with("True InvalidChartReference ") && failed.contains(want), "{failed}");
@@ -151,13 +151,13 @@ async fn a_chart_that_cannot_be_trusted_is_not_stored() {
 
 #[tokio::test]
 async fn a_password_follows_neither_addresses_nor_redirects_to_other_hosts() {
-    let (own, other) = (Server::start().await, Server::start().await);
+    let (own, other) = (Website::start().await.unwrap(), Website::start().await.unwrap());
     for server in [&own, &other] {
         server.put("/app.tgz", packed("app", "1.0.0", &[]));
     }
-    own.site.lock().wants = Some(LOGIN);
-    own.site.lock().moved.insert("/moved.tgz".into(), format!("{}/app.tgz", other.url));
-    let elsewhere = format!("{}/app.tgz", other.url);
+    own.demand(LOGIN);
+    own.redirect("/moved.tgz", &format!("{}/app.tgz", other.url()));
+    let elsewhere = format!("{}/app.tgz", other.url());
     for (url, pass, to_own, to_other) in [
         ("app.tgz", false, Some(LOGIN), None),
         (elsewhere.as_str(), false, None, Some("-")),
@@ -168,24 +168,25 @@ async fn a_password_follows_neither_addresses_nor_redirects_to_other_hosts() {
         let bench = bench(spec("HelmRepository", json!({})));
         bench.add_secret("login", "Opaque", &[("username", "user"), ("password", "pass")]);
         let index = store_index(&bench, "r1", &[("app", "1.0.0", url, "")]);
-        let repository = json!({"url": own.url, "secretRef": {"name": "login"}, "passCredentials": pass});
+        let repository = json!({"url": own.url(), "secretRef": {"name": "login"}, "passCredentials": pass});
         put_repository(&bench, repository, &index);
         bench.pass().await;
         assert!(bench.condition(READY).unwrap().starts_with("True"), "{:?}", bench.condition(READY));
-        let sent =
-            |server: &Server| server.seen().first().map(|seen| seen.split_once(' ').unwrap().1.to_owned());
+        let sent = |server: &Website| {
+            server.take_requests().first().map(|seen| seen.split_once(' ').unwrap().1.to_owned())
+        };
         assert_eq!((sent(&own).as_deref(), sent(&other).as_deref()), (to_own, to_other), "{url} {pass}");
     }
 }
 
 #[tokio::test]
 async fn a_wrong_password_shows_as_flux_shows_it() {
-    let server = Server::start().await;
-    server.site.lock().wants = Some(LOGIN);
+    let server = Website::start().await.unwrap();
+    server.demand(LOGIN);
     let mut bench = bench(spec("HelmRepository", json!({})));
     bench.add_secret("login", "Opaque", &[("username", "user"), ("password", "hunter2")]);
     let index = store_index(&bench, "r1", &[("app", "1.0.0", "app.tgz?token=hunter2", "")]);
-    put_repository(&bench, json!({"url": server.url, "secretRef": {"name": "login"}}), &index);
+    put_repository(&bench, json!({"url": server.url(), "secretRef": {"name": "login"}}), &index);
     bench.pass().await;
     let failed = bench.condition(FETCH_FAILED).unwrap();
     assert!(
@@ -203,7 +204,7 @@ async fn a_wrong_password_shows_as_flux_shows_it() {
 
 #[tokio::test]
 async fn values_files_become_the_defaults_of_a_chart_of_its_own_version() {
-    let server = Server::start().await;
+    let server = Website::start().await.unwrap();
     let more = [("prod.yaml", "image: {tag: two}\n"), ("ci/eu.yaml", "replicas: 3\n")];
     server.put("/app.tgz", packed("app", "1.0.0", &more));
     let files = json!({"valuesFiles": ["values.yaml", "prod.yaml", "ci/eu.yaml"]});
@@ -211,7 +212,7 @@ async fn values_files_become_the_defaults_of_a_chart_of_its_own_version() {
     for _ in 0..2 {
         let mut bench = bench(spec("HelmRepository", files.clone()));
         let index = store_index(&bench, "r1", &[("app", "1.0.0", "app.tgz", "")]);
-        put_repository(&bench, json!({"url": server.url}), &index);
+        put_repository(&bench, json!({"url": server.url()}), &index);
         bench.pass().await;
         let message = "packaged 'app' chart with version '1.0.0+1' and merged values files [values.yaml prod.yaml ci/eu.yaml]";
         assert_eq!(bench.condition(READY).unwrap(), format!("True ChartPackageSucceeded {message}"));
@@ -225,12 +226,12 @@ async fn values_files_become_the_defaults_of_a_chart_of_its_own_version() {
         // Another index that leads there makes no other chart.
         put_repository(
             &bench,
-            json!({"url": server.url}),
+            json!({"url": server.url()}),
             &store_index(&bench, "r2", &[("app", "1.0.0", "app.tgz", "")]),
         );
-        server.seen();
+        server.take_requests();
         bench.pass().await;
-        assert!(server.seen().is_empty());
+        assert!(server.take_requests().is_empty());
         assert_eq!(bench.condition(READY).unwrap(), format!("True ChartPackageSucceeded {message}"));
         // Its generation is part of the version.
         bench.edit(|object| object["spec"]["valuesFiles"] = json!(["./values.yaml"]));
@@ -248,7 +249,7 @@ async fn values_files_become_the_defaults_of_a_chart_of_its_own_version() {
 
     let bench = bench(spec("HelmRepository", json!({"valuesFiles": ["prod.yaml", "none.yaml"]})));
     let index = store_index(&bench, "r1", &[("app", "1.0.0", "app.tgz", "")]);
-    put_repository(&bench, json!({"url": server.url}), &index);
+    put_repository(&bench, json!({"url": server.url()}), &index);
     assert!(matches!(bench.pass().await, Outcome::Terminal(_)));
     assert_eq!(
         bench.condition(BUILD_FAILED).unwrap(),
@@ -262,7 +263,7 @@ async fn values_files_become_the_defaults_of_a_chart_of_its_own_version() {
 
 #[tokio::test]
 async fn a_small_archive_of_much_is_refused_when_it_is_opened() {
-    let server = Server::start().await;
+    let server = Website::start().await.unwrap();
     let nothing = String::from_utf8(vec![b' '; 101 << 20]).unwrap();
     let bomb = {
         let zip = flate2::GzBuilder::new().write(Vec::new(), flate2::Compression::best());
@@ -283,7 +284,7 @@ async fn a_small_archive_of_much_is_refused_when_it_is_opened() {
         let charts = Charts::new(Sources::default(), large, Arc::default()).unwrap();
         let bench = Bench::new(charts, spec("HelmRepository", json!({"valuesFiles": files})));
         let index = store_index(&bench, "r1", &[("app", "1.0.0", "app.tgz", "")]);
-        put_repository(&bench, json!({"url": server.url}), &index);
+        put_repository(&bench, json!({"url": server.url()}), &index);
         bench.pass().await;
         let ready = bench.condition(READY).unwrap();
         assert!(ready.contains("decompressed chart is larger than the maximum size"), "{ready}");
@@ -292,14 +293,14 @@ async fn a_small_archive_of_much_is_refused_when_it_is_opened() {
 
 #[tokio::test]
 async fn a_signature_that_cannot_be_checked_is_not_good() {
-    let server = Server::start().await;
+    let server = Website::start().await.unwrap();
     let bench = bench(spec("HelmRepository", json!({"verify": {"provider": "cosign"}})));
     let index = store_index(&bench, "r1", &[("app", "1.0.0", "app.tgz", "")]);
-    put_repository(&bench, json!({"url": server.url}), &index);
+    put_repository(&bench, json!({"url": server.url()}), &index);
     assert!(matches!(bench.pass().await, Outcome::Failed(_)));
     let message = "chart verification error: not implemented";
     assert_eq!(bench.condition(BUILD_FAILED).unwrap(), format!("True ChartVerificationError {message}"));
     assert_eq!(bench.condition(SOURCE_VERIFIED).unwrap(), format!("False VerificationError {message}"));
     assert_eq!(bench.condition(READY).unwrap(), format!("False VerificationError {message}"));
-    assert!(server.seen().is_empty(), "nothing is downloaded");
+    assert!(server.take_requests().is_empty(), "nothing is downloaded");
 }
