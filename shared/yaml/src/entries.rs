@@ -13,8 +13,12 @@ use crate::{Error, Node, Reader};
 pub enum Entry<'k> {
     /// A key of the document and its value.
     Top(&'k str, Node),
-    /// A key of the map that is read piece by piece, and its value.
+    /// A key of the map that is read piece by piece, and its value, which is no list.
     Inner(&'k str, Node),
+    /// A key of that map whose value is a list. Its items follow.
+    List(&'k str),
+    /// An item of the list.
+    Item(Node),
 }
 
 /// Where the next event belongs.
@@ -22,11 +26,13 @@ enum Place {
     Start,
     Top,
     Inner,
+    Items,
 }
 
 impl Reader {
     /// Reads the map at the top of the first document, and calls `each` for every key of it; for the key `bulk`, for
-    /// every key of its map instead. Never more than one value is in memory. Aliases reach no further than one value.
+    /// every key of its map instead, and for every item of the lists there. Never more than one of these is in memory.
+    /// Aliases reach no further than one value of a key.
     ///
     /// # Errors
     /// Anything that is not YAML, a top that is no map, keys that stand twice (where the reader refuses them), and what
@@ -59,7 +65,7 @@ impl Reader {
                     };
                 }
                 Place::Top => 0,
-                Place::Inner => 1,
+                Place::Inner | Place::Items => 1,
             };
             let Some(name) = &key else {
                 match event.data {
@@ -89,14 +95,33 @@ impl Reader {
                 (place, key) = (Place::Inner, None);
                 return Ok(true);
             }
+            let is_new = builder.is_none();
             let building = builder.get_or_insert_with(|| Builder::new(self));
-            building.event(event)?;
-            if let Some(node) = building.take_root() {
-                let entry = if level == 0 { Entry::Top(name, node) } else { Entry::Inner(name, node) };
-                if let Err(error) = each(entry) {
-                    failed = Some(error);
-                    return Ok(false);
+            let entry = match (&place, &event.data) {
+                (Place::Inner, EventData::SequenceStart { anchor: None, .. }) if is_new => {
+                    place = Place::Items;
+                    Entry::List(name)
                 }
+                (Place::Items, EventData::SequenceEnd) if building.is_idle() => {
+                    (place, builder, key) = (Place::Inner, None, None);
+                    return Ok(true);
+                }
+                _ => {
+                    building.event(event)?;
+                    match (building.take_root(), &place) {
+                        (None, _) => return Ok(true),
+                        (Some(node), Place::Items) => Entry::Item(node),
+                        (Some(node), Place::Inner) => Entry::Inner(name, node),
+                        (Some(node), _) => Entry::Top(name, node),
+                    }
+                }
+            };
+            let is_whole = matches!(entry, Entry::Top(..) | Entry::Inner(..));
+            if let Err(error) = each(entry) {
+                failed = Some(error);
+                return Ok(false);
+            }
+            if is_whole {
                 (builder, key) = (None, None);
             }
             Ok(true)
@@ -115,12 +140,13 @@ mod tests {
     fn entries(text: &str) -> Result<Vec<String>, Error> {
         let mut out = Vec::new();
         Reader::yaml11().entries(text, "entries", |entry| {
-            let (place, name, node) = match entry {
-                Entry::Top(name, node) => ("top", name, node),
-                Entry::Inner(name, node) => ("inner", name, node),
-            };
-            let value = node.to_value().map_err(|error| Error::new(1, error))?;
-            out.push(format!("{place} {name} {value}"));
+            let value = |node: Node| node.to_value().map_err(|error| Error::new(1, error));
+            out.push(match entry {
+                Entry::Top(name, node) => format!("top {name} {}", value(node)?),
+                Entry::Inner(name, node) => format!("inner {name} {}", value(node)?),
+                Entry::List(name) => format!("list {name}"),
+                Entry::Item(node) => format!("item {}", value(node)?),
+            });
             Ok::<(), Error>(())
         })?;
         Ok(out)
@@ -135,9 +161,22 @@ mod tests {
             entries(text).unwrap(),
             [
                 r#"top apiVersion "v1""#,
-                r#"inner a [{"x":1},{"x":1}]"#,
-                "inner b []",
+                "list a",
+                r#"item {"x":1}"#,
+                r#"item {"x":1}"#,
+                "list b",
                 r#"top generated "now""#
+            ]
+        );
+        assert_eq!(
+            entries("entries: {a: [[1, [2]], {b: [3]}], c: {d: [4]}, e: &e [5], f: null}\n").unwrap(),
+            [
+                "list a",
+                "item [1,[2]]",
+                r#"item {"b":[3]}"#,
+                r#"inner c {"d":[4]}"#,
+                "inner e [5]",
+                "inner f null"
             ]
         );
         assert_eq!(entries("entries: null\n").unwrap(), ["top entries null"]);

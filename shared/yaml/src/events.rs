@@ -1,11 +1,34 @@
 //! The scanner, with its weak spots covered: it panics on some texts that end in the middle of a line.
 
 use std::borrow::Cow;
+use std::io::{self, BufRead, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use libyaml_safer::{Event, EventData, Parser, ScalarStyle};
 
 use crate::{Error, Lines};
+
+/// Bytes a piece at a time: the scanner makes four bytes of each that it sees before it begins.
+struct Pieces<'t>(&'t [u8]);
+
+/// Bytes of a piece.
+const PIECE: usize = 16 << 10;
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read(into)
+    }
+}
+
+impl BufRead for Pieces<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        Ok(&self.0[..self.0.len().min(PIECE)])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.0 = self.0.get(count..).unwrap_or_default();
+    }
+}
 
 /// A text that ends with a line break, and what that changed.
 pub(crate) struct Input<'t> {
@@ -28,11 +51,11 @@ impl<'t> Input<'t> {
         lines: Lines,
         mut each: impl FnMut(Event) -> Result<bool, Error>,
     ) -> Result<(), Error> {
-        let mut bytes = self.text.as_bytes();
+        let bytes = self.text.as_bytes();
         let mut parser = Parser::new();
         let breaks = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
         let last_line = if self.unfinished.is_some() { breaks - 1 } else { breaks };
-        parser.set_input_string(&mut bytes);
+        parser.set_input(Pieces(bytes));
         loop {
             // A tag before a comma (`[!a,b]`) ends in a panic, too. The parser is not used again after one.
             let next = catch_unwind(AssertUnwindSafe(|| parser.parse()));

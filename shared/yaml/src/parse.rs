@@ -188,6 +188,11 @@ impl<'r> Builder<'r> {
         self.root.take()
     }
 
+    /// Whether the next event begins a value.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.frames.is_empty()
+    }
+
     pub(crate) fn event(&mut self, event: Event) -> Result<(), Error> {
         let line = usize::try_from(event.start_mark.line).unwrap_or(usize::MAX - 1) + 1;
         match event.data {

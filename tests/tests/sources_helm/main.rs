@@ -203,7 +203,8 @@ async fn charts_are_packed_from_a_git_repository(cluster: &Cluster) -> Result<()
 /// The archive must render as the folder does, with the real helm.
 fn renders_alike(folder: &Path, repository: &Repository, archive: &[u8], files: &[&str]) -> Result<()> {
     let tree = tempfile::tempdir_in(folder)?;
-    repository.git(&["clone", "--quiet", ".", &tree.path().join("clone").to_string_lossy()]);
+    let prefix = format!("--prefix={}/", tree.path().join("clone").display());
+    repository.git(&["checkout-index", "--all", &prefix]);
     let (clone, packed) = (tree.path().join("clone"), tree.path().join("packed.tgz"));
     std::fs::write(&packed, archive)?;
     helm(tree.path(), &["dependency", "build", &clone.join("charts/app").to_string_lossy()])?;

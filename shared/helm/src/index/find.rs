@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Read;
 
 use serde::Deserializer as _;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::IndexError;
@@ -29,54 +29,76 @@ pub struct Reference {
 /// # Errors
 /// [`IndexError::NotFound`], or what is wrong with the range or the index.
 pub fn find(index: impl Read, chart: &str, wanted: &str) -> Result<Reference, IndexError> {
-    let versions = versions_of(index, chart).map_err(|error| IndexError::Malformed(error.to_string()))?;
-    let not_found = || IndexError::NotFound(chart.to_owned(), wanted.to_owned());
-    let versions = versions.ok_or_else(not_found)?;
-    let text = |entry: &Value, field: &str| entry[field].as_str().unwrap_or_default().to_owned();
-    let exact = versions.iter().find(|entry| !wanted.is_empty() && entry["version"] == wanted);
-    let chosen = match exact {
-        Some(entry) => entry,
-        None => {
-            let range = if wanted.is_empty() { "*" } else { wanted };
-            let range = Constraint::parse(range)
-                .map_err(|error| IndexError::Range(wanted.to_owned(), error.to_string()))?;
-            let mut matching: Vec<(Version, &Value)> = versions
-                .iter()
-                .filter_map(|entry| Some((Version::parse(entry["version"].as_str()?).ok()?, entry)))
-                .filter(|(version, _)| range.matches(version))
-                .collect();
-            let created = |entry: &Value| entry["created"].as_str()?.parse::<jiff::Timestamp>().ok();
-            matching
-                .sort_by(|(a, one), (b, other)| b.compare(a).then_with(|| created(other).cmp(&created(one))));
-            matching.first().ok_or_else(not_found)?.1
+    let mut choice = Choice { wanted, range: Err(String::new()), exact: None, best: None };
+    choice.range =
+        Constraint::parse(if wanted.is_empty() { "*" } else { wanted }).map_err(|error| error.to_string());
+    let level = Level { wanted: "entries", inner: Some(chart), choice: &mut choice };
+    serde_json::Deserializer::from_reader(index)
+        .deserialize_map(level)
+        .map_err(|error| IndexError::Malformed(error.to_string()))?;
+    let chosen = match (choice.exact, choice.range) {
+        (Some(entry), _) => entry,
+        (None, Err(error)) => return Err(IndexError::Range(wanted.to_owned(), error)),
+        (None, Ok(_)) => {
+            let not_found = || IndexError::NotFound(chart.to_owned(), wanted.to_owned());
+            choice.best.ok_or_else(not_found)?.entry
         }
     };
+    let text = |field: &str| chosen[field].as_str().unwrap_or_default().to_owned();
     let urls = chosen["urls"].as_array().map(Vec::as_slice).unwrap_or_default();
     Ok(Reference {
-        name: text(chosen, "name"),
-        version: text(chosen, "version"),
+        name: text("name"),
+        version: text("version"),
         urls: urls.iter().filter_map(|url| url.as_str().map(str::to_owned)).collect(),
-        digest: Some(text(chosen, "digest")).filter(|digest| !digest.is_empty()),
+        digest: Some(text("digest")).filter(|digest| !digest.is_empty()),
     })
 }
 
-/// The versions of a chart; all else in the index is skipped unread.
-fn versions_of(index: impl Read, chart: &str) -> Result<Option<Vec<Value>>, serde_json::Error> {
-    let mut found = None;
-    let level = Level { wanted: "entries", inner: Some(chart), found: &mut found };
-    serde_json::Deserializer::from_reader(index).deserialize_map(level)?;
-    Ok(found)
+/// The version that has been the best so far: never more than two are kept.
+struct Choice<'w> {
+    wanted: &'w str,
+    range: Result<Constraint, String>,
+    /// The first that is spelt as `wanted`.
+    exact: Option<Value>,
+    best: Option<Candidate>,
+}
+
+struct Candidate {
+    version: Version,
+    created: Option<jiff::Timestamp>,
+    entry: Value,
+}
+
+impl Choice<'_> {
+    fn look_at(&mut self, entry: Value) {
+        let Some(text) = entry["version"].as_str() else { return };
+        if self.exact.is_none() && text == self.wanted {
+            self.exact = Some(entry);
+            return;
+        }
+        let Ok(version) = Version::parse(text) else { return };
+        if !self.range.as_ref().is_ok_and(|range| range.matches(&version)) {
+            return;
+        }
+        let created = entry["created"].as_str().and_then(|text| text.parse().ok());
+        let is_better = self.best.as_ref().is_none_or(|best| {
+            version.compare(&best.version).then_with(|| created.cmp(&best.created)).is_gt()
+        });
+        if is_better {
+            self.best = Some(Candidate { version, created, entry });
+        }
+    }
 }
 
 /// Skips all keys of a map but one.
-struct Level<'w> {
+struct Level<'w, 'c> {
     wanted: &'w str,
-    /// The key to look for one level below; the value itself is taken where there is none.
+    /// The key to look for one level below; the value itself is the list where there is none.
     inner: Option<&'w str>,
-    found: &'w mut Option<Vec<Value>>,
+    choice: &'w mut Choice<'c>,
 }
 
-impl<'de> DeserializeSeed<'de> for Level<'_> {
+impl<'de> DeserializeSeed<'de> for Level<'_, '_> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -84,7 +106,7 @@ impl<'de> DeserializeSeed<'de> for Level<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Level<'_> {
+impl<'de> Visitor<'de> for Level<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,10 +118,36 @@ impl<'de> Visitor<'de> for Level<'_> {
             if key != self.wanted {
                 map.next_value::<IgnoredAny>()?;
             } else if let Some(inner) = self.inner {
-                map.next_value_seed(Level { wanted: inner, inner: None, found: &mut *self.found })?;
+                map.next_value_seed(Level { wanted: inner, inner: None, choice: &mut *self.choice })?;
             } else {
-                *self.found = map.next_value()?;
+                map.next_value_seed(Versions(&mut *self.choice))?;
             }
+        }
+        Ok(())
+    }
+}
+
+/// The versions of the chart, one after the other.
+struct Versions<'w, 'c>(&'w mut Choice<'c>);
+
+impl<'de> DeserializeSeed<'de> for Versions<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Versions<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of versions")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while let Some(entry) = list.next_element()? {
+            self.0.look_at(entry);
         }
         Ok(())
     }

@@ -1,13 +1,14 @@
 //! The index of a chart repository: reading what a server sends, keeping it in a compact form, and finding a chart in it.
 //!
 //! An index may be tens of megabytes for some hundred charts. It is never a tree in memory: [`convert`] reads it one
-//! chart at a time and writes JSON, [`find`] reads that JSON and keeps the one chart that was asked for.
+//! version at a time and keeps the text of one chart to put its versions in order, [`find`] reads what that wrote and
+//! keeps the one version that was asked for.
 
 mod find;
 mod read;
 
-use std::cmp::Ordering;
 use std::io::Write;
+use std::ops::Range;
 
 use serde_json::Value;
 
@@ -60,11 +61,12 @@ pub fn convert(text: &str, out: &mut impl Write) -> Result<Summary, IndexError> 
         return Err(IndexError::Empty);
     }
     let mut writer =
-        Writer { out, fields: 0, entries: None, summary: Summary::default(), has_version: false };
+        Writer { out, fields: 0, charts: None, chart: None, summary: Summary::default(), has_version: false };
     writer.out.write_all(b"{")?;
     read::pieces(text, |piece| match piece {
         read::Piece::Top(name, value) => writer.field(name, &value),
-        read::Piece::Chart(name, versions) => writer.chart(name, versions),
+        read::Piece::Chart(name) => writer.begin_chart(name),
+        read::Piece::Version(entry) => writer.version(entry),
     })?;
     writer.end()
 }
@@ -73,9 +75,18 @@ struct Writer<'w, W: Write> {
     out: &'w mut W,
     fields: usize,
     /// How many charts stand in `entries`, while that is open.
-    entries: Option<usize>,
+    charts: Option<usize>,
+    chart: Option<OpenChart>,
     summary: Summary,
     has_version: bool,
+}
+
+/// A chart whose versions are still coming.
+struct OpenChart {
+    name: String,
+    /// Each version and where its entry is in `json`.
+    versions: Vec<(Version, Range<usize>)>,
+    json: Vec<u8>,
 }
 
 impl<W: Write> Writer<'_, W> {
@@ -83,38 +94,60 @@ impl<W: Write> Writer<'_, W> {
         if !matches!(name, "apiVersion" | "generated" | "publicKeys" | "annotations") {
             return Ok(());
         }
-        self.close_entries()?;
+        self.close_charts()?;
         self.has_version |= name == "apiVersion" && value.as_str().is_some_and(|version| !version.is_empty());
         self.name(name, 1)?;
         self.value(value, 1)
     }
 
-    fn chart(&mut self, name: &str, versions: Value) -> Result<(), IndexError> {
-        let mut kept = Vec::new();
-        for version in into_list(versions) {
-            match checked(version) {
-                Some(version) => kept.push(version),
-                None => self.summary.dropped += 1,
-            }
-        }
+    fn begin_chart(&mut self, name: &str) -> Result<(), IndexError> {
+        self.close_chart()?;
+        self.chart = Some(OpenChart { name: name.to_owned(), versions: Vec::new(), json: Vec::new() });
+        Ok(())
+    }
+
+    fn version(&mut self, entry: Value) -> Result<(), IndexError> {
+        let Some(chart) = &mut self.chart else { return Ok(()) };
+        let Some(version) = version_of(&entry) else {
+            self.summary.dropped += 1;
+            return Ok(());
+        };
+        let start = chart.json.len();
+        serde_json::to_writer(&mut chart.json, &entry).map_err(std::io::Error::from)?;
+        chart.versions.push((version, start..chart.json.len()));
+        Ok(())
+    }
+
+    fn close_chart(&mut self) -> Result<(), IndexError> {
+        let Some(OpenChart { name, mut versions, json }) = self.chart.take() else { return Ok(()) };
         // Stable: what a server lists first of two equal versions stays first.
-        kept.sort_by(|(a, _), (b, _)| descending(a, b));
-        if self.entries.is_none() {
+        versions.sort_by(|(a, _), (b, _)| b.compare(a));
+        if self.charts.is_none() {
             self.name("entries", 1)?;
             self.out.write_all(b"{")?;
         }
-        let count = self.entries.get_or_insert(0);
+        let count = self.charts.get_or_insert(0);
         if *count > 0 {
             self.out.write_all(b",")?;
         }
         *count += 1;
         self.summary.charts += 1;
-        self.summary.versions += kept.len();
+        self.summary.versions += versions.len();
         self.indent(2)?;
-        serde_json::to_writer(&mut *self.out, name).map_err(std::io::Error::from)?;
-        self.out.write_all(b": ")?;
-        let list = Value::Array(kept.into_iter().map(|(_, value)| value).collect());
-        self.value(&list, 2)
+        serde_json::to_writer(&mut *self.out, &name).map_err(std::io::Error::from)?;
+        self.out.write_all(b": [")?;
+        for (number, (_, range)) in versions.iter().enumerate() {
+            if number > 0 {
+                self.out.write_all(b",")?;
+            }
+            self.indent(3)?;
+            let entry: Value = serde_json::from_slice(&json[range.clone()]).map_err(std::io::Error::from)?;
+            self.value(&entry, 3)?;
+        }
+        if !versions.is_empty() {
+            self.indent(2)?;
+        }
+        Ok(self.out.write_all(b"]")?)
     }
 
     fn name(&mut self, name: &str, level: usize) -> Result<(), IndexError> {
@@ -143,8 +176,9 @@ impl<W: Write> Writer<'_, W> {
         Ok(())
     }
 
-    fn close_entries(&mut self) -> Result<(), IndexError> {
-        if self.entries.take().is_some() {
+    fn close_charts(&mut self) -> Result<(), IndexError> {
+        self.close_chart()?;
+        if self.charts.take().is_some() {
             self.indent(1)?;
             self.out.write_all(b"}")?;
         }
@@ -152,7 +186,7 @@ impl<W: Write> Writer<'_, W> {
     }
 
     fn end(mut self) -> Result<Summary, IndexError> {
-        self.close_entries()?;
+        self.close_charts()?;
         if !self.has_version {
             return Err(IndexError::NoApiVersion);
         }
@@ -161,21 +195,10 @@ impl<W: Write> Writer<'_, W> {
     }
 }
 
-fn into_list(versions: Value) -> Vec<Value> {
-    match versions {
-        Value::Array(items) => items,
-        _ => Vec::new(),
-    }
-}
-
-/// The version of an entry and the entry, if it is a valid chart.
-fn checked(entry: Value) -> Option<(Version, Value)> {
-    let metadata = Metadata::checked(&entry)?;
-    Some((Version::parse(&metadata.version).ok()?, entry))
-}
-
-fn descending(a: &Version, b: &Version) -> Ordering {
-    b.compare(a)
+/// The version of an entry, if it is a valid chart.
+fn version_of(entry: &Value) -> Option<Version> {
+    let metadata = Metadata::checked(entry)?;
+    Version::parse(&metadata.version).ok()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Deserializer as _;
-use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use sluice_yaml::{Entry, Reader};
 
@@ -15,8 +15,10 @@ const ENTRIES: &str = "entries";
 pub(super) enum Piece<'k> {
     /// A field beside `entries`.
     Top(&'k str, Value),
-    /// A chart and its versions.
-    Chart(&'k str, Value),
+    /// A chart, whose versions follow.
+    Chart(&'k str),
+    /// A version of the chart.
+    Version(Value),
 }
 
 impl From<sluice_yaml::Error> for IndexError {
@@ -38,7 +40,14 @@ pub(super) fn pieces(
         match entry {
             Entry::Top(ENTRIES, _) => Ok(()),
             Entry::Top(name, node) => each(Piece::Top(name, value(node)?)),
-            Entry::Inner(name, node) => each(Piece::Chart(name, value(node)?)),
+            Entry::List(name) => each(Piece::Chart(name)),
+            Entry::Item(node) => each(Piece::Version(value(node)?)),
+            // Only with an anchor does a list come as a whole.
+            Entry::Inner(name, node) => {
+                each(Piece::Chart(name))?;
+                let versions = value(node)?.as_array_mut().map(std::mem::take).unwrap_or_default();
+                versions.into_iter().try_for_each(|version| each(Piece::Version(version)))
+            }
         }
     })
 }
@@ -122,8 +131,37 @@ impl<'de, F: FnMut(Piece<'_>) -> Result<(), IndexError>> Visitor<'de> for Charts
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<String>()? {
-            let versions = map.next_value()?;
-            self.0.hand(Piece::Chart(&name, versions))?;
+            self.0.hand(Piece::Chart(&name))?;
+            map.next_value_seed(Versions(self.0))?;
+        }
+        Ok(())
+    }
+}
+
+struct Versions<'p, F>(&'p mut Pieces<F>);
+
+impl<'de, F: FnMut(Piece<'_>) -> Result<(), IndexError>> DeserializeSeed<'de> for Versions<'_, F> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, F: FnMut(Piece<'_>) -> Result<(), IndexError>> Visitor<'de> for Versions<'_, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of versions")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while let Some(version) = list.next_element()? {
+            self.0.hand(Piece::Version(version))?;
         }
         Ok(())
     }
