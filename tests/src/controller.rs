@@ -15,6 +15,8 @@ pub enum Kind {
     Source,
     /// kustomize-controller.
     Kustomize,
+    /// helm-controller.
+    Helm,
 }
 
 impl Kind {
@@ -22,6 +24,7 @@ impl Kind {
         match self {
             Self::Source => "source-controller",
             Self::Kustomize => "kustomize-controller",
+            Self::Helm => "helm-controller",
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod events;
 pub mod finalizer;
 pub mod flags;
 pub mod hosts;
+pub mod kubeconfig;
 pub mod leader;
 pub mod metrics;
 pub mod process;

@@ -30,6 +30,27 @@ pub fn read_documents(text: &[u8]) -> Result<Map<String, Value>, String> {
     Ok(values)
 }
 
+/// Reads the first document of a text as values.
+///
+/// # Errors
+/// Helm's text for what is not YAML or no map.
+pub fn read(text: &[u8]) -> Result<Map<String, Value>, String> {
+    yaml::map(text)
+}
+
+/// Makes values of parsed JSON: every number becomes a float.
+pub fn from_json(value: &mut Value) {
+    yaml::to_floats(value);
+}
+
+/// Sets what an argument of `--set` says, or with `text` one of `--set-string`.
+///
+/// # Errors
+/// Helm's text. What was read before the error is set.
+pub fn assign(values: &mut Map<String, Value>, argument: &str, text: bool) -> Result<(), String> {
+    set::parse(argument, values, if text { set::Kind::Text } else { set::Kind::Typed })
+}
+
 /// Lays `over` on top of `base`: maps are merged, everything else is replaced, `null` included.
 pub fn merge(base: &mut Map<String, Value>, over: Map<String, Value>) {
     for (key, value) in over {
