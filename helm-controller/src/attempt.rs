@@ -153,7 +153,8 @@ impl<'a> Attempt<'a> {
 
     /// Runs a part of the pass, and writes the status as it is if that takes long.
     pub(crate) async fn during<T>(&mut self, part: impl Future<Output = T>) -> Result<T, Stop> {
-        let mut part = std::pin::pin!(part);
+        // Actions are large, and every wrapper around one on the stack is as large again.
+        let mut part = Box::pin(part);
         tokio::select! {
             biased;
             output = &mut part => return Ok(output),
@@ -168,19 +169,21 @@ impl<'a> Attempt<'a> {
         Ok(output)
     }
 
-    /// Runs an action that may be given up for something newer, where the gate says so.
+    /// Runs an action off the pass' worker. It may be given up for something newer, where the gate says so.
     pub(crate) async fn unless_newer<T>(&mut self, action: impl Future<Output = T>) -> Result<T, Stop> {
-        let (pass, cancel) = (self.pass, self.cancel.clone());
-        let may_cancel = self.cx.gates.enabled(CANCEL_HEALTH_CHECK);
-        self.during(async {
-            let mut action = std::pin::pin!(action);
+        let (cx, pass, cancel) = (self.cx, self.pass, self.cancel.clone());
+        let may_cancel = cx.gates.enabled(CANCEL_HEALTH_CHECK);
+        let mut action = Box::pin(action);
+        self.during(pass.slot.park(async {
+            // Never closed. Most of an action is waiting for the cluster, so more of them run than passes do.
+            let _place = cx.acting.acquire().await.ok();
             tokio::select! {
                 biased;
                 output = &mut action => return output,
                 _ = pass.interrupt.triggered(), if may_cancel => cancel.cancel(),
             }
             action.await
-        })
+        }))
         .await
     }
 

@@ -18,6 +18,7 @@ use sluice_runtime::flags::FeatureGates;
 use sluice_runtime::kubeconfig::Allowed;
 use sluice_runtime::status::Patcher;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tracing::warn;
 
 /// Condition types beside those that all kinds have.
@@ -28,6 +29,9 @@ pub(crate) const DRIFTED: &str = "Drifted";
 
 /// Bytes of a chart's archive at most: what Helm allows a chart to be when it is unpacked.
 const MAX_ARCHIVE: u64 = 100 << 20;
+
+/// Actions at a time for each pass at a time: their memory is bounded by it.
+const ACTIONS: usize = 4;
 
 /// What all passes share.
 pub(crate) struct Context {
@@ -45,6 +49,8 @@ pub(crate) struct Context {
     pub(crate) followed: Followed,
     pub(crate) drift_budget: Arc<DriftBudget>,
     pub(crate) held: Held,
+    /// Places for actions that make revisions.
+    pub(crate) acting: Semaphore,
 }
 
 impl Context {
@@ -77,6 +83,7 @@ impl Context {
             followed: Followed::default(),
             drift_budget: Arc::default(),
             held: Held::default(),
+            acting: Semaphore::new(ACTIONS * config.concurrent.max(1)),
             config,
             gates,
             client,

@@ -39,7 +39,7 @@ impl Reconciler for HelmReleaseReconciler {
     async fn reconcile(&self, pass: Pass<HelmRelease>) -> Outcome {
         let mut attempt = Attempt::new(&self.cx, &pass);
         if requests::is_deleted(&attempt.hr) {
-            return finalize::finalize(attempt).await;
+            return Box::pin(finalize::finalize(attempt)).await;
         }
         let Some(origin) = Origin::of(&attempt.hr) else {
             return Outcome::terminal("either chart or chartRef must be set");
@@ -55,7 +55,7 @@ impl Reconciler for HelmReleaseReconciler {
         if attempt.hr.spec.suspend {
             return attempt.suspended().await;
         }
-        match steps(&mut attempt, origin).await {
+        match Box::pin(steps(&mut attempt, origin)).await {
             Ok(()) => attempt.succeed().await,
             Err(stop) => attempt.stop(stop).await,
         }
@@ -101,7 +101,7 @@ async fn steps(attempt: &mut Attempt<'_>, origin: Origin) -> Result<(), Stop> {
     let config_digest = sluice_helm::release::config_digest(&values);
     let job = Job { name, target, origin, artifact, chart, values, config_digest, rules };
     note_attempt(attempt, &job);
-    release::run(attempt, &job).await
+    Box::pin(release::run(attempt, &job)).await
 }
 
 /// What can be known to be wrong without looking anywhere.

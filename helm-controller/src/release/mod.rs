@@ -82,27 +82,29 @@ pub(crate) async fn run(attempt: &mut Attempt<'_>, job: &Job) -> Result<(), Stop
             return stopped(attempt, false);
         }
         let outcome = match next.clone() {
-            Next::Install => release(attempt, job, &helm, &next, ReleaseAction::Install).await,
-            Next::Upgrade { .. } => release(attempt, job, &helm, &next, ReleaseAction::Upgrade).await,
+            Next::Install => Box::pin(release(attempt, job, &helm, &next, ReleaseAction::Install)).await,
+            Next::Upgrade { .. } => {
+                Box::pin(release(attempt, job, &helm, &next, ReleaseAction::Upgrade)).await
+            }
             Next::Rollback(target) => {
                 begin(attempt, &next).await?;
-                remediate::rollback(attempt, job, &helm, &target).await
+                Box::pin(remediate::rollback(attempt, job, &helm, &target)).await
             }
             Next::UninstallRemediation => {
                 begin(attempt, &next).await?;
-                remediate::uninstall(attempt, &helm).await
+                Box::pin(remediate::uninstall(attempt, &helm)).await
             }
             Next::Test => {
                 announce(attempt, &next);
-                test::run(attempt, &helm).await
+                Box::pin(test::run(attempt, &helm)).await
             }
             Next::Unlock => {
                 announce(attempt, &next);
-                unlock::run(attempt, &helm).await
+                Box::pin(unlock::run(attempt, &helm)).await
             }
             Next::FinishUninstall => {
                 announce(attempt, &next);
-                remediate::finish(attempt, &helm).await
+                Box::pin(remediate::finish(attempt, &helm)).await
             }
             Next::CorrectDrift => {
                 announce(attempt, &next);

@@ -29,9 +29,9 @@ async fn killed_at_each_change_of_an_install(cluster: &Cluster) -> Result<()> {
         }
         let trap = trap.set(world)?;
         world.apply(json!({})).await?;
-        let at = trap.sprung_or(world.until("to be Ready", |status| is_ready(status))).await?;
+        let at = trap.sprung_or(world.until("to be Ready", is_ready)).await?;
         revive(world, at.is_some()).await?;
-        let status = world.until("to be Ready", |status| is_ready(status)).await?;
+        let status = world.until("to be Ready", is_ready).await?;
         ensure!(world.says("greeting").await?.as_deref() == Some("hello"), "{status:#}");
         ensure!(status.get("installFailures").is_none(), "a kill is no failure: {status:#}");
         Ok(at)
@@ -89,7 +89,7 @@ async fn killed_at_each_change_of_a_removal(cluster: &Cluster) -> Result<()> {
     let mut world = World::new(cluster).await?;
     at_each_change(&mut world, 4, async |world, trap| {
         world.apply(json!({})).await?;
-        world.until("to be Ready", |status| is_ready(status)).await?;
+        world.until("to be Ready", is_ready).await?;
         let trap = trap.set(world)?;
         let at = trap.sprung_or(world.delete()).await?;
         revive(world, at.is_some()).await?;
