@@ -30,6 +30,7 @@ pub(super) fn misconfigured(message: impl Into<String>) -> Stop {
 pub(super) async fn client(work: &Work<Bucket>, transports: &Transports) -> Result<Client, Stop> {
     let spec = &work.object.spec;
     let provider = spec.provider.unwrap_or_default();
+    check_name(&spec.bucket_name)?;
     let secret = read(work, spec.secret_ref.as_ref(), "secret").await?;
     let proxy = match &spec.proxy_secret_ref {
         Some(reference) => {
@@ -60,6 +61,16 @@ pub(super) async fn client(work: &Work<Bucket>, transports: &Transports) -> Resu
         BucketProvider::Gcp => google(spec, secret, http).map(Client::Cloud),
         BucketProvider::Azure => microsoft(spec, secret, http).map(Client::Cloud),
     }
+}
+
+/// What all providers allow, and nothing that would make another address of it.
+fn check_name(bucket: &str) -> Result<(), Stop> {
+    let is_plain = bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    if is_plain && !bucket.is_empty() && !bucket.starts_with('.') && bucket.len() <= 255 {
+        return Ok(());
+    }
+    let message = format!("invalid bucket name '{bucket}': letters, digits, '.', '_' and '-' are allowed");
+    Err(Failure::fetch("BucketOperationFailed", message).retry())
 }
 
 /// A Secret and its name.
@@ -309,6 +320,22 @@ fn retry() -> RetryConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_buckets_are_plain() {
+        for (name, want) in [
+            ("apps", true),
+            ("my.apps-1_x", true),
+            ("", false),
+            ("..", false),
+            ("a/b", false),
+            ("a b", false),
+            ("a%20b", false),
+            ("a?b", false),
+        ] {
+            assert_eq!(check_name(name).is_ok(), want, "{name}");
+        }
+    }
 
     #[test]
     fn endpoints_are_hosts() {
