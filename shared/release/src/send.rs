@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::Value;
+use sluice_apply::object::metadata_text;
 use sluice_apply::rest::{self, RequestError, encode};
 
 use crate::error::ActionError;
@@ -18,6 +19,16 @@ pub(crate) struct Sent {
     pub(crate) live: Value,
     /// Whether it was not there before.
     pub(crate) created: bool,
+}
+
+impl Sent {
+    /// Takes the answer to a request; a name that the server made is the object's from now on.
+    fn new(mut object: Object, (live, created): (Value, bool)) -> Self {
+        if object.id.name.is_empty() {
+            metadata_text(&live, "name").clone_into(&mut object.id.name);
+        }
+        Self { object, live, created }
+    }
 }
 
 /// Sends requests on objects in the name of a field manager.
@@ -42,7 +53,7 @@ impl Sender {
     /// Applies an object on the server's side; unknown fields are refused.
     pub(crate) async fn apply(&self, object: Object, force: bool) -> Result<Sent, ActionError> {
         match self.try_apply(&object, force).await {
-            Ok((live, created)) => Ok(Sent { object, live, created }),
+            Ok(answer) => Ok(Sent::new(object, answer)),
             Err(error) => Err(apply_failed(&object, &error)),
         }
     }
@@ -50,7 +61,7 @@ impl Sender {
     /// Applies an object that may be there already: fields of other managers are taken over then.
     pub(crate) async fn apply_or_adopt(&self, object: Object) -> Result<Sent, ActionError> {
         match self.try_apply(&object, false).await {
-            Ok((live, created)) => Ok(Sent { object, live, created }),
+            Ok(answer) => Ok(Sent::new(object, answer)),
             Err(error) if error.code() == 409 => self.apply(object, true).await,
             Err(error) => Err(apply_failed(&object, &error)),
         }
@@ -75,7 +86,7 @@ impl Sender {
     /// Creates an object, the way of clients before server-side apply.
     pub(crate) async fn create(&self, object: Object) -> Result<Sent, ActionError> {
         match self.post(&object, "").await {
-            Ok((live, created)) => Ok(Sent { object, live, created }),
+            Ok(answer) => Ok(Sent::new(object, answer)),
             Err(error) => Err(ActionError::Failed(masked(&object, &error))),
         }
     }
@@ -132,18 +143,19 @@ impl Sender {
         content_type: &str,
         body: Vec<u8>,
     ) -> Result<(Value, bool), RequestError> {
+        let mut left = RETRIES;
         let mut pause = Duration::from_millis(50);
-        for left in (0..=RETRIES).rev() {
+        loop {
             let request = rest::request(method.clone(), uri, content_type, rest::JSON, body.clone())?;
             match rest::send_creating(&self.client, request).await {
                 Err(error) if left > 0 && passes(&error) => {
                     tokio::time::sleep(pause).await;
+                    left -= 1;
                     pause *= 2;
                 }
                 outcome => return outcome,
             }
         }
-        unreachable!("the last round returns")
     }
 }
 

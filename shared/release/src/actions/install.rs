@@ -128,11 +128,19 @@ async fn create_namespace(run: &Run<'_>) -> Result<(), ActionError> {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"name": name}}});
     let failed = |error: String| ActionError::Failed(format!("failed to create namespace {name}: {error}"));
     let located = locate(vec![namespace], run.helm.discovery(), "").await.map_err(failed)?;
+    let there = async |namespace: &Object| {
+        run.helm.sender().metadata(namespace).await.is_ok_and(|live| live.is_some())
+    };
     for namespace in located {
-        if run.helm.sender().metadata(&namespace).await.is_ok_and(|live| live.is_some()) {
+        if there(&namespace).await {
             continue;
         }
-        run.helm.sender().create(namespace).await.map_err(|error| failed(error.to_string()))?;
+        let made = run.helm.sender().create(namespace.clone()).await;
+        if let Err(error) = made
+            && !there(&namespace).await
+        {
+            return Err(failed(error.to_string()));
+        }
     }
     Ok(())
 }

@@ -59,9 +59,7 @@ pub(crate) async fn run(run: &mut Run<'_>, options: &Uninstall) -> Result<Releas
         }
     }
     release.info.status = Status::Uninstalled;
-    if release.info.description.is_empty() || options.keep_history || faults.is_empty() {
-        "Uninstallation complete".clone_into(&mut release.info.description);
-    }
+    "Uninstallation complete".clone_into(&mut release.info.description);
     if options.keep_history {
         run.update(&release).await?;
         supersede(run, &release).await?;

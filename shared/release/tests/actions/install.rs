@@ -228,3 +228,24 @@ async fn templates_can_ask_the_cluster() -> Result<()> {
     assert!(error.contains("unable to get apiresource from unstructured: example.com/v1, Kind=Gadget: the server could not find the requested resource"), "{error}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_namespace_is_made_and_stays() -> Result<()> {
+    let world = World::start().await?;
+    let app = chart("1.0.0", &[("templates/a.yaml", CONFIG)]);
+    let target = sluice_release::Target {
+        release: "web".into(),
+        namespace: "new".into(),
+        storage_namespace: NAMESPACE.into(),
+    };
+    let identity = sluice_release::Identity { field_manager: "helm-controller".into(), ..Default::default() };
+    let helm = sluice_release::Helm::new(&world.cluster, target, identity, CancellationToken::new());
+    let options = Install { create_namespace: true, ..Install::default() };
+    helm.install(&app, &values(json!({})), &options).await.result?;
+    let namespace = world.api("v1", "Namespace").get("new").await?;
+    assert_eq!(namespace.metadata.labels.context("labels")?["name"], "new");
+    assert_eq!(world.data("web").await?, None, "it is in the new namespace");
+    helm.uninstall(&sluice_release::Uninstall::default()).await.result?;
+    helm.install(&app, &values(json!({})), &options).await.result?;
+    Ok(())
+}
