@@ -21,6 +21,8 @@ use regex::Regex;
 /// The structs that messages repeat; what they hold comes with them.
 const ROOTS: &[&str] = &[
     "PodTemplateSpec",
+    "PersistentVolumeClaimSpec",
+    "PersistentVolumeSource",
     "ServicePort",
     "SecurityContext",
     "DeploymentStrategy",

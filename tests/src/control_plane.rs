@@ -196,7 +196,7 @@ fn start_apiserver(folder: &Path, port: u16, etcd: &str) -> Result<Process> {
     command
         .arg(format!("--etcd-servers={etcd}"))
         .arg(format!("--secure-port={port}"))
-        .args(["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"])
+        .args(["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--allow-privileged=true"])
         .arg(file("--tls-cert-file", "server.crt"))
         .arg(file("--tls-private-key-file", "server.key"))
         .arg(file("--token-auth-file", "tokens.csv"))

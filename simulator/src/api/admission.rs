@@ -78,7 +78,12 @@ fn pod(api: &Api, object: &mut Value) {
     let account = spec["serviceAccountName"].clone();
     spec["serviceAccount"] = account;
     priority(api, spec);
-    let tolerations = &mut spec["tolerations"];
+    tolerate(object);
+}
+
+/// A pod stays for a while on a node that does not answer, unless it says for how long.
+pub(super) fn tolerate(object: &mut Value) {
+    let tolerations = &mut child(object, "spec")["tolerations"];
     if tolerations.is_null() {
         *tolerations = json!([]);
     }

@@ -252,6 +252,11 @@ fn job(object: &mut Value) {
     set(spec, "backoffLimit", json!(tries));
     set(spec, "completionMode", json!("NonIndexed"));
     set(spec, "suspend", json!(false));
+    if let Some(policy) = spec.get_mut("podFailurePolicy") {
+        each(policy.get_mut("rules"), |rule| {
+            each(rule.get_mut("onPodConditions"), |pattern| set(pattern, "status", json!("True")));
+        });
+    }
     let policy = if spec["podFailurePolicy"].is_null() { "TerminatingOrFailed" } else { "Failed" };
     set(spec, "podReplacementPolicy", json!(policy));
     set(spec, "manualSelector", json!(false));

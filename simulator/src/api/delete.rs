@@ -129,7 +129,16 @@ impl Api {
             let gone = self.store.delete(&resource.collection, &live.key, live.revision);
             let gone = gone.map_err(|error| write_error(resource, &target.name, error))?;
             self.after_removal(&gone);
-            return Ok(Bytes::from(success(resource, &target.name, &live.uid).to_string()));
+            if !strategy::shows_what_it_deletes(resource) {
+                return Ok(Bytes::from(success(resource, &target.name, &live.uid).to_string()));
+            }
+            // A pod on a node is told how long it has; nobody runs it here, so it is gone at once.
+            if resource.is("", "pods") && value["spec"]["nodeName"].is_string() {
+                let grace = value["spec"]["terminationGracePeriodSeconds"].clone();
+                value["metadata"]["deletionTimestamp"] = now().into();
+                value["metadata"]["deletionGracePeriodSeconds"] = grace;
+            }
+            return Ok(Bytes::from(value.to_string()));
         }
         if live.deleting {
             return Ok(Self::render(resource, &live));

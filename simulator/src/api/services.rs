@@ -114,6 +114,11 @@ pub(super) fn allocate(api: &Api, object: &mut Value) -> Vec<FieldError> {
     let Some(spec) = object.get_mut("spec").filter(|spec| spec["type"] != "ExternalName") else {
         return errors;
     };
+    if spec["ipFamilyPolicy"] == "RequireDualStack" {
+        let why = "this cluster is not configured for dual-stack services";
+        errors.push(FieldError::invalid("spec.ipFamilyPolicy", "RequireDualStack", why));
+        return errors;
+    }
     if spec["clusterIP"].as_str().unwrap_or_default().is_empty() {
         // 10.96.0.0/12 by the counter of changes: two Services never get the same one within a million changes.
         let number = api.store.revision() % 0xF_FFFF + 2;
@@ -135,6 +140,7 @@ pub(super) fn allocate(api: &Api, object: &mut Value) -> Vec<FieldError> {
     let needs_health = needs_health_port(spec) && spec["healthCheckNodePort"].as_i64().unwrap_or(0) == 0;
     if needs_health || wants_ports || ports.iter().any(has_port) {
         let mut taken = taken(api, &uid);
+        let mut own: Vec<(Value, i64)> = Vec::new();
         for (at, port) in ports.iter_mut().enumerate() {
             let path = format!("spec.ports[{at}].nodePort");
             match port["nodePort"].as_i64().filter(|number| *number != 0) {
@@ -143,10 +149,13 @@ pub(super) fn allocate(api: &Api, object: &mut Value) -> Vec<FieldError> {
                         "provided port is not in the valid range. The range of valid ports is 30000-32767";
                     errors.push(FieldError::invalid(path, &number, why));
                 }
-                Some(number) if taken.contains(&number) => {
+                Some(number)
+                    if taken.contains(&number) || own.contains(&(port["protocol"].clone(), number)) =>
+                {
                     errors.push(FieldError::invalid(path, &number, "provided port is already allocated"));
                 }
-                Some(_) => {}
+                // Ports of one Service may share a number under several protocols.
+                Some(number) => own.push((port["protocol"].clone(), number)),
                 None if wants_ports => match free(&taken) {
                     Some(number) => {
                         port["nodePort"] = number.into();
@@ -167,7 +176,7 @@ pub(super) fn allocate(api: &Api, object: &mut Value) -> Vec<FieldError> {
     errors
 }
 
-/// Ports of nodes that other Services have. Ports of one Service may share a number under several protocols.
+/// Ports of nodes that other Services have.
 fn taken(api: &Api, uid: &Value) -> Vec<i64> {
     let listing = api.store.list(&CollectionId::new("", "services"), &Query::default());
     let services = listing.into_iter().flat_map(|listing| listing.objects);

@@ -133,8 +133,9 @@ pub(super) fn bump_generation(resource: &Resource, old: &Value, new: &mut Value)
     new["metadata"]["generation"] = generation.into();
 }
 
-/// What a create adds before the object is looked at, and whoever sends it does not own.
-pub(super) fn create(api: &Api, resource: &Resource, object: &mut Value) {
+/// What a create adds before the object is looked at, and whoever sends it does not own. `is_labelled` tells that it was
+/// sent with labels.
+pub(super) fn create(api: &Api, resource: &Resource, object: &mut Value, is_labelled: bool) {
     admission::admit(api, resource, object);
     if resource.has_status()
         && let Some(status) = empty_status(resource)
@@ -146,8 +147,9 @@ pub(super) fn create(api: &Api, resource: &Resource, object: &mut Value) {
             object["spec"] = json!({"finalizers": ["kubernetes"]});
             object["status"] = json!({"phase": "Active"});
         }
-        ("", "persistentvolumeclaims" | "persistentvolumes") => {
-            object["status"] = json!({"phase": "Pending"})
+        ("", "persistentvolumeclaims") => object["status"] = json!({"phase": "Pending"}),
+        ("", "persistentvolumes") => {
+            object["status"] = json!({"phase": "Pending", "lastPhaseTransitionTime": now()});
         }
         ("", "services") => services::prepare(None, object),
         ("apiextensions.k8s.io", "customresourcedefinitions") => {
@@ -168,7 +170,8 @@ pub(super) fn create(api: &Api, resource: &Resource, object: &mut Value) {
                              "osImage": "", "systemUUID": ""},
             });
         }
-        ("batch", "jobs") => job_labels(object),
+        ("batch", "jobs") => job_labels(object, is_labelled),
+        ("apps", "statefulsets") => without_gated(object),
         _ => {}
     }
     complete(resource, object);
@@ -181,8 +184,15 @@ fn empty_status(resource: &Resource) -> Option<Value> {
     status.default().map(|_| merge::empty_struct(status, 0))
 }
 
+/// Drops what belongs to a feature that is off by default.
+fn without_gated(object: &mut Value) {
+    let rolling =
+        object["spec"].get_mut("updateStrategy").and_then(|strategy| strategy.get_mut("rollingUpdate"));
+    drop(rolling.and_then(Value::as_object_mut).and_then(|rolling| rolling.remove("maxUnavailable")));
+}
+
 /// A Job finds its pods by its uid, unless the user picked labels.
-fn job_labels(object: &mut Value) {
+fn job_labels(object: &mut Value, is_labelled: bool) {
     if object["spec"]["manualSelector"] == true {
         return;
     }
@@ -196,12 +206,19 @@ fn job_labels(object: &mut Value) {
     }
     let (label, field) = validate::JOB_LABELS[0];
     set(child(child(spec, "selector"), "matchLabels"), label, metadata[field].clone());
+    if !is_labelled {
+        // A Job without labels of its own shows those of its pods.
+        let labels = spec["template"]["metadata"]["labels"].clone();
+        object["metadata"]["labels"] = labels;
+    }
 }
 
 /// What an update keeps or adds that only the server can know.
 pub(super) fn update(resource: &Resource, old: &Value, new: &mut Value) {
     match (&*resource.group, &*resource.plural) {
         ("", "namespaces") => new["spec"] = old["spec"].clone(),
+        ("", "pods") => admission::tolerate(new),
+        ("apps", "statefulsets") => without_gated(new),
         ("", "services") => {
             services::prepare(Some(old), new);
             if new["spec"]["type"] != "LoadBalancer" {
@@ -218,7 +235,11 @@ pub(super) fn update(resource: &Resource, old: &Value, new: &mut Value) {
 
 /// What Go writes although it is nothing, and the schema does not say so.
 fn complete(resource: &Resource, object: &mut Value) {
-    if resource.plural.as_ref() == "events" {
+    if resource.is("autoscaling", "horizontalpodautoscalers") && &*resource.version == "v2" {
+        if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
+            status.entry("currentMetrics").or_insert(Value::Null);
+        }
+    } else if resource.plural.as_ref() == "events" {
         convert::complete_event(resource, object);
     } else if matches!(resource.plural.as_ref(), "roles" | "clusterroles")
         && let Some(map) = object.as_object_mut()
@@ -227,9 +248,40 @@ fn complete(resource: &Resource, object: &mut Value) {
     }
 }
 
+/// Whether a deletion answers with the object instead of a status.
+pub(super) fn shows_what_it_deletes(resource: &Resource) -> bool {
+    match &*resource.group {
+        "" => matches!(
+            &*resource.plural,
+            "namespaces"
+                | "persistentvolumeclaims"
+                | "persistentvolumes"
+                | "pods"
+                | "podtemplates"
+                | "resourcequotas"
+                | "serviceaccounts"
+                | "services"
+        ),
+        "resource.k8s.io" | "storage.k8s.io" => true,
+        _ => false,
+    }
+}
+
 /// Gives a valid object what has to be unique.
 pub(super) fn allocate(api: &Api, resource: &Resource, object: &mut Value) -> Vec<FieldError> {
     if resource.is("", "services") { services::allocate(api, object) } else { Vec::new() }
+}
+
+/// What is accepted, and yet most likely not meant.
+pub(super) fn warnings(
+    resource: &Resource,
+    subresource: &str,
+    new: &Value,
+    old: Option<&Value>,
+) -> Vec<String> {
+    let is_main = subresource.is_empty() && resource.custom.is_none();
+    let known = || validate::warnings(&resource.group, &resource.plural, new, old);
+    if is_main { known() } else { Vec::new() }
 }
 
 /// What the schema cannot say.

@@ -282,7 +282,9 @@ impl Api {
     ) -> Result<Written, ApiError> {
         let resource = &target.resource;
         let refuse = |why: String| Reader::Body(None).refuse(resource, &why);
-        let warnings = decode(resource, &mut new, options).map_err(refuse)?;
+        let labels = new["metadata"]["labels"].as_object();
+        let is_labelled = labels.is_some_and(|labels| !labels.is_empty());
+        let mut warnings = decode(resource, &mut new, options).map_err(refuse)?;
         let name = name_of(&mut new);
         self.check_namespace(target, &name)?;
         if new["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
@@ -302,7 +304,8 @@ impl Api {
         if ownership == Ownership::Update {
             own(target, None, &mut new, options);
         }
-        strategy::create(self, resource, &mut new);
+        strategy::create(self, resource, &mut new, is_labelled);
+        warnings.extend(strategy::warnings(resource, "", &new, None));
         let mut errors = check(resource, &new, None);
         errors.extend(strategy::validate(resource, "", &new, None));
         if errors.is_empty() {
@@ -355,7 +358,8 @@ impl Api {
     ) -> Result<Written, ApiError> {
         let resource = &target.resource;
         let old = convert::from_storage(resource, live.value());
-        let warnings = decode(resource, &mut new, options).map_err(|why| reader.refuse(resource, &why))?;
+        let mut warnings =
+            decode(resource, &mut new, options).map_err(|why| reader.refuse(resource, &why))?;
         let sent = new["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
         // Zero stands for any.
         if !matches!(sent.as_str(), "" | "0") && sent != live.revision.to_string() {
@@ -403,6 +407,7 @@ impl Api {
             return Ok(Written { json: Bytes::from(old.to_string()), created: false, warnings });
         }
         strategy::bump_generation(resource, &old, &mut new);
+        warnings.extend(strategy::warnings(resource, &target.subresource, &new, Some(&old)));
         let mut errors = check(resource, &new, Some(&old));
         errors.extend(strategy::validate(resource, &target.subresource, &new, Some(&old)));
         if errors.is_empty() {

@@ -67,13 +67,23 @@ pub(super) fn changed(api: &Arc<Api>, object: &Stored) -> Option<Duration> {
         "active": some(outcome.active), "ready": ready, "terminating": 0, "uncountedTerminatedPods": {},
         "succeeded": some(count("Succeeded")), "failed": some(count("Failed")),
         "completionTime": is_complete.then(now), "completedIndexes": completed_indexes(&value["spec"], &pods),
-        "conditions": match outcome.conditions.is_empty() {
-            true => value["status"]["conditions"].clone(),
-            false => merged(&value["status"]["conditions"], &outcome.conditions),
-        },
+        "conditions": conditions(&value["status"]["conditions"], &outcome.conditions),
     });
     patch(api, object, "status", json!({"status": status}));
     left.filter(|left| !left.is_zero() && !outcome.is_over)
+}
+
+/// The conditions so far with new ones; of Jobs they also say when they were looked at.
+fn conditions(before: &Value, new: &[(&str, &str, &str, String)]) -> Value {
+    let mut out = before.as_array().cloned().unwrap_or_default();
+    for mut condition in merged(before, new).as_array_mut().into_iter().flatten().map(Value::take) {
+        condition["lastProbeTime"] = condition["lastTransitionTime"].clone();
+        match out.iter_mut().find(|old| old["type"] == condition["type"]) {
+            Some(old) => *old = condition,
+            None => out.push(condition),
+        }
+    }
+    if out.is_empty() { Value::Null } else { out.into() }
 }
 
 fn next(api: &Arc<Api>, object: &Stored, value: &Value, pods: &[Arc<Stored>], is_late: bool) -> Outcome {

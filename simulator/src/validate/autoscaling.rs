@@ -33,9 +33,10 @@ pub(super) fn autoscaler(object: &Value, old: Option<&Value>, out: &mut Vec<Fiel
     for (at, metric) in items(&spec["metrics"]).iter().enumerate() {
         self::metric(metric, &format!("spec.metrics[{at}]"), out);
     }
-    if let Some(percent) = spec["targetCPUUtilizationPercentage"].as_i64().filter(|percent| *percent < 1) {
-        let path = "spec.metrics[0].resource.target.averageUtilization";
-        out.push(FieldError::invalid(path, &percent, "must be greater than 0"));
+    let is_outside = |metric: &Value| matches!(text(&metric["type"]), "Object" | "External");
+    if least == Some(0) && !items(&spec["metrics"]).iter().any(is_outside) {
+        let why = "must specify at least one Object or External metric to support scaling to zero replicas";
+        out.push(FieldError::forbidden("spec.metrics", why));
     }
     for direction in ["scaleUp", "scaleDown"] {
         let rules = &spec["behavior"][direction];

@@ -21,12 +21,27 @@ pub(crate) const LABELS: [(&str, &str); 4] = [
 const HUNDRED_THOUSAND: i64 = 100_000;
 const TEN_THOUSAND: i64 = 10_000;
 
-/// A Job.
+/// A Job. An update is looked at twice: as a Job, and as a change of one.
 pub(super) fn job(object: &Value, old: Option<&Value>, out: &mut Vec<FieldError>) {
     let spec = &object["spec"];
-    if old.is_none() {
-        generated_selector(object, out);
+    generated_selector(object, out);
+    with_selector(spec, out);
+    let last = spec["completions"].as_i64().filter(|count| *count > 0);
+    let name = text(&object["metadata"]["name"]);
+    if let Some(last) = last.filter(|_| spec["completionMode"] == "Indexed") {
+        let host = format!("{name}-{}", last - 1);
+        if !names::label(&host).is_empty() {
+            let why = format!("will not able to create pod with invalid DNS label: {host}");
+            out.push(FieldError::invalid("metadata.name", name, why));
+        }
     }
+    if let Some(old) = old {
+        with_selector(spec, out);
+        changes(spec, old, out);
+    }
+}
+
+fn with_selector(spec: &Value, out: &mut Vec<FieldError>) {
     job_spec(spec, "spec", out);
     if spec["selector"].is_null() {
         out.push(FieldError::required("spec.selector", ""));
@@ -37,20 +52,6 @@ pub(super) fn job(object: &Value, old: Option<&Value>, out: &mut Vec<FieldError>
     if !matches(&spec["selector"], labels) {
         let why = "`selector` does not match template `labels`";
         out.push(FieldError::invalid("spec.template.metadata.labels", labels, why));
-    }
-    match old {
-        Some(old) => changes(spec, old, out),
-        None => {
-            let last = spec["completions"].as_i64().filter(|count| *count > 0);
-            let name = text(&object["metadata"]["name"]);
-            if let Some(last) = last.filter(|_| spec["completionMode"] == "Indexed") {
-                let host = format!("{name}-{}", last - 1);
-                if !names::label(&host).is_empty() {
-                    let why = format!("will not able to create pod with invalid DNS label: {host}");
-                    out.push(FieldError::invalid("metadata.name", name, why));
-                }
-            }
-        }
     }
 }
 
@@ -430,11 +431,15 @@ fn time_zone(zone: &Value, out: &mut Vec<FieldError>) {
     };
     if is_empty(zone) {
         out.push(FieldError::invalid(path, name, "timeZone must be nil or non-empty string"));
-    } else if !name.split('/').all(is_part) || jiff::tz::TimeZone::get(name).is_err() {
-        out.push(FieldError::invalid(path, name, format!("unknown time zone {name}")));
-    } else if name.eq_ignore_ascii_case("local") {
+        return;
+    }
+    if name.eq_ignore_ascii_case("local") {
         let why = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
         out.push(FieldError::invalid(path, name, why));
+    }
+    let is_known = name == "Local" || jiff::tz::TimeZone::get(name).is_ok();
+    if !name.split('/').all(is_part) || !is_known {
+        out.push(FieldError::invalid(path, name, format!("unknown time zone {name}")));
     }
 }
 

@@ -347,7 +347,7 @@ fn omitted(owner: &str, name: &str, property: View<'_>, value: &Value) -> bool {
     let plain =
         (owner.ends_with("Status") && !WRITTEN_IN_STATUSES.contains(&name) && !is_count(owner, property))
             || owner == "ObjectMeta"
-            || PLAIN.contains(&name);
+            || (PLAIN.contains(&name) && owner != "ClientIPConfig");
     match property.node().kind {
         Kind::Array => is_zero(value),
         Kind::Object => property.additional().is_some() && is_zero(value),

@@ -20,6 +20,9 @@ an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex us
 const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  \
 or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 
+const SEARCH: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', \
+and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
+'_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')";
 const WILDCARD: &str = "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must \
 consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', \
 regex used for validation is '\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
@@ -109,6 +112,15 @@ pub(super) fn host(text: &str) -> Vec<String> {
     let rest = text.strip_prefix("*.").unwrap_or_default();
     let good = rest.split('.').all(|part| word(part, is_lower));
     problems(text, 253, "characters", good, WILDCARD)
+}
+
+/// What is wrong with a domain that is searched, in which underscores may stand.
+pub(super) fn search(text: &str) -> Vec<String> {
+    let is_word = |part: &str| {
+        let part = part.strip_prefix('_').unwrap_or(part);
+        !part.starts_with('_') && !part.ends_with('_') && word(&part.replace('_', "-"), is_lower)
+    };
+    problems(text, 253, "characters", text.split('.').all(is_word), SEARCH)
 }
 
 /// What is wrong with a part of a path.

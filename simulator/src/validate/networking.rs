@@ -215,18 +215,16 @@ fn policy_port(one: &Value, path: &str, out: &mut Vec<FieldError>) {
         }
         return;
     }
+    let first = one["port"].as_i64();
+    if first.is_none() && !end.is_null() {
+        out.push(FieldError::invalid(&at, end, "may not be specified when `port` is non-numeric"));
+    }
     port(&one["port"], &format!("{path}.port"), out);
-    match (one["port"].as_i64(), end.as_i64()) {
-        (Some(first), Some(last)) => {
-            if last < first {
-                out.push(FieldError::invalid(&at, &first, "must be greater than or equal to `port`"));
-            }
-            in_range(end, 1, 65_535, &at, out);
+    if let (Some(first), Some(last)) = (first, end.as_i64()) {
+        if last < first {
+            out.push(FieldError::invalid(&at, &first, "must be greater than or equal to `port`"));
         }
-        (None, Some(_)) => {
-            out.push(FieldError::invalid(at, end, "may not be specified when `port` is non-numeric"));
-        }
-        _ => {}
+        in_range(end, 1, 65_535, &at, out);
     }
 }
 

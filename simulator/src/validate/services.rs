@@ -240,18 +240,12 @@ fn distinct_ports(kind: &str, ports: &[Value], out: &mut Vec<FieldError>) {
             out.push(FieldError::forbidden(path(at) + ".nodePort", why));
         }
     }
-    let same = |field: &str, at: usize| {
-        let key = |one: &Value| (one["protocol"].clone(), one[field].clone());
-        ports[..at].iter().any(|before| key(before) == key(&ports[at]))
-    };
+    let key = |one: &Value| (one["protocol"].clone(), one["port"].clone());
     for (at, one) in ports.iter().enumerate() {
-        if !is_empty(&one["nodePort"]) && same("nodePort", at) {
-            out.push(FieldError::duplicate(path(at) + ".nodePort", &one["nodePort"]));
+        if ports[..at].iter().any(|before| key(before) == key(one)) {
+            let shown = json!({"protocol": one["protocol"], "port": one["port"]});
+            out.push(FieldError::duplicate(path(at), &Struct("ServicePort", &shown)));
         }
-    }
-    for (at, one) in ports.iter().enumerate().filter(|(at, _)| same("port", *at)) {
-        let key = json!({"protocol": one["protocol"], "port": one["port"]});
-        out.push(FieldError::duplicate(path(at), &Struct("ServicePort", &key)));
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::FieldError;
+use super::difference::difference;
 use super::rules::{
     at_most_one_of, immutable, is_empty, items, label_selector, named, one_of, optional, required, same, text,
 };
@@ -44,22 +45,25 @@ pub(super) fn claim(object: &Value, old: Option<&Value>, out: &mut Vec<FieldErro
     let Some(old) = old else { return };
     let before = &old["spec"];
     let is_bound = object["status"]["phase"] == "Bound";
-    let mut allowed = before.clone();
+    // What may change is made the same on both sides, so that a refusal shows the rest.
+    let (mut was, mut is) = (before.clone(), spec.clone());
     if is_empty(&before["volumeName"]) {
-        allowed["volumeName"] = spec["volumeName"].clone();
+        was["volumeName"] = spec["volumeName"].clone();
     }
     // An administrator may name a default class after the claim was made.
     if before["storageClassName"].is_null() {
-        allowed["storageClassName"] = spec["storageClassName"].clone();
+        is["storageClassName"] = Value::Null;
     }
     if is_bound {
-        allowed["resources"]["requests"]["storage"] = spec["resources"]["requests"]["storage"].clone();
-        allowed["volumeAttributesClassName"] = spec["volumeAttributesClassName"].clone();
+        is["resources"]["requests"]["storage"] = before["resources"]["requests"]["storage"].clone();
+        is["volumeAttributesClassName"] = before["volumeAttributesClassName"].clone();
     }
-    if !same(&allowed, spec) {
-        // Upstream adds a rendering of the difference, which is not the same on any two days.
-        let why = "spec is immutable after creation except resources.requests and volumeAttributesClassName for \
-                   bound claims";
+    if !same(&was, &is) {
+        let shown = difference("PersistentVolumeClaimSpec", &was, &is);
+        let why = format!(
+            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound \
+             claims\n{shown}"
+        );
         out.push(FieldError::forbidden("spec", why));
     }
     let size = |spec: &Value| quantity::nanos(text(&spec["resources"]["requests"]["storage"])).unwrap_or(0);
@@ -181,7 +185,8 @@ pub(super) fn volume(object: &Value, old: Option<&Value>, out: &mut Vec<FieldErr
     one_of(&spec["volumeMode"], KINDS, "spec.volumeMode", out);
     let Some(before) = old.map(|old| &old["spec"]) else { return };
     if SOURCES.iter().any(|source| !same(&spec[*source], &before[*source])) {
-        let why = "spec.persistentvolumesource is immutable after creation";
+        let shown = difference("PersistentVolumeSource", before, spec);
+        let why = format!("spec.persistentvolumesource is immutable after creation\n{shown}");
         out.push(FieldError::forbidden("spec.persistentvolumesource", why));
     }
     immutable(&spec["volumeMode"], &before["volumeMode"], "volumeMode", out);

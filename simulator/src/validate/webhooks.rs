@@ -87,10 +87,8 @@ fn client(client: &Value, path: &str, out: &mut Vec<FieldError>) {
         }
         (None, true) => {
             let path = format!("{path}.service");
-            for (field, what) in [("name", "service name"), ("namespace", "service namespace")] {
-                if is_empty(&service[field]) {
-                    out.push(FieldError::required(format!("{path}.{field}"), format!("{what} is required")));
-                }
+            for field in ["name", "namespace"] {
+                required(&service[field], format!("{path}.{field}"), out);
             }
             if let Some(place) = service["path"].as_str().filter(|place| !place.starts_with('/')) {
                 let why = "must start with a '/'";

@@ -59,15 +59,6 @@ pub(super) fn stateful_set(object: &Value, old: Option<&Value>, out: &mut Vec<Fi
         "OnDelete" => {}
         "RollingUpdate" => {
             not_negative(&rolling["partition"], format!("{path}.partition"), out);
-            let most = &rolling["maxUnavailable"];
-            if !most.is_null() {
-                let path = format!("{path}.maxUnavailable");
-                number_or_percent(most, &path, out);
-                if is_none_of(most) {
-                    out.push(FieldError::invalid(&path, most, "cannot be 0"));
-                }
-                at_most_all(most, &path, out);
-            }
         }
         _ => {
             let why = "must be 'RollingUpdate' or 'OnDelete'";
@@ -365,12 +356,12 @@ pub(super) fn status(plural: &str, object: &Value, out: &mut Vec<FieldError>) {
     let number = |field: &str| status[field].as_i64().unwrap_or(0);
     for field in parts.iter().filter(|field| number(field) > number("replicas")) {
         let why = "cannot be greater than status.replicas";
-        out.push(FieldError::invalid(format!("status.{field}"), &status[*field], why));
+        out.push(FieldError::invalid(format!("status.{field}"), &number(field), why));
     }
     if number("availableReplicas") > number("readyReplicas") {
         let ready = if plural == "statefulsets" { "status.readyReplicas" } else { "readyReplicas" };
         let why = format!("cannot be greater than {ready}");
-        out.push(FieldError::invalid("status.availableReplicas", &status["availableReplicas"], why));
+        out.push(FieldError::invalid("status.availableReplicas", &number("availableReplicas"), why));
     }
 }
 
@@ -408,14 +399,16 @@ pub(super) fn priority_class(object: &Value, old: Option<&Value>, out: &mut Vec<
             if name.starts_with("system-")
                 && !matches!(name, "system-cluster-critical" | "system-node-critical")
             {
-                let why = "priority class names with 'system-' prefix are reserved for system use only. error: \
-                           PriorityClass is not defined by Kubernetes";
+                let why = format!(
+                    "priority class names with 'system-' prefix are reserved for system use only. error: {name} is \
+                     not a known system priority class"
+                );
                 out.push(FieldError::forbidden("metadata.name", why));
             } else if !name.starts_with("system-") && value.as_i64().is_some_and(|value| value > MOST) {
                 let why = format!("maximum allowed value of a user defined priority is {MOST}");
                 out.push(FieldError::forbidden("value", why));
             }
-            required_one_of(policy, &["Never", "PreemptLowerPriority"], "preemptionPolicy", out);
+            required_one_of(policy, &["PreemptLowerPriority", "Never"], "preemptionPolicy", out);
         }
         Some(old) => {
             if old["value"] != *value {

@@ -10,6 +10,7 @@ pub(super) use scheduling::node_selector;
 pub(super) use volumes::simple as simple_source;
 
 use super::FieldError;
+use super::difference::difference;
 use super::rules::{
     in_range, is_empty, items, local_path, named, one_of, optional, required, required_one_of, same, text,
 };
@@ -56,7 +57,7 @@ pub(super) fn spec(spec: &Value, path: &str, out: &mut Vec<FieldError>) {
     }
     optional(&spec["priorityClassName"], names::subdomain, &format!("{path}.priorityClassName"), out);
     optional(&spec["runtimeClassName"], names::subdomain, &format!("{path}.runtimeClassName"), out);
-    let preemption = ["Never", "PreemptLowerPriority"];
+    let preemption = ["PreemptLowerPriority", "Never"];
     one_of(&spec["preemptionPolicy"], &preemption, &format!("{path}.preemptionPolicy"), out);
     for (name, value) in spec["overhead"].as_object().into_iter().flatten() {
         let path = format!("{path}.overhead[{name}]");
@@ -145,7 +146,7 @@ fn dns_config(spec: &Value, path: &str, out: &mut Vec<FieldError>) {
     }
     for (index, search) in searches.iter().map(text).enumerate().filter(|(_, search)| *search != ".") {
         let plain = search.strip_suffix('.').unwrap_or(search);
-        let problems = names::subdomain(&plain.replace('_', "x")).into_iter();
+        let problems = names::search(plain).into_iter();
         out.extend(problems.map(|why| FieldError::invalid(format!("{at}[{index}]"), plain, why)));
     }
     for (index, option) in items(&config["options"]).iter().enumerate() {
@@ -288,26 +289,26 @@ fn changes(now: &Value, before: &Value, out: &mut Vec<FieldError>) {
         let why = "existing toleration can not be modified except its tolerationSeconds";
         out.push(FieldError::forbidden("spec.tolerations", why));
     }
-    let mut allowed = before.clone();
+    let mut rest = now.clone();
     for free in [field, "tolerations", "schedulingGates"] {
-        allowed[free] = now[free].clone();
+        rest[free] = before[free].clone();
     }
     // The scheduler says where a pod runs, once.
     if is_empty(&before["nodeName"]) {
-        allowed["nodeName"] = now["nodeName"].clone();
+        rest["nodeName"] = before["nodeName"].clone();
     }
     for list in ["containers", "initContainers"] {
-        for (old, new) in allowed[list].as_array_mut().into_iter().flatten().zip(items(&now[list])) {
-            old["image"] = new["image"].clone();
+        for (new, old) in rest[list].as_array_mut().into_iter().flatten().zip(items(&before[list])) {
+            new["image"] = old["image"].clone();
         }
     }
-    if !same(&allowed, now) {
-        // Upstream adds a rendering of the difference, which is not the same on any two days.
+    if !same(&rest, before) {
+        let shown = difference("PodSpec", before, &rest);
         let why = "pod updates may not change fields other than \
                    `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,\
                    `spec.tolerations` (only additions to existing tolerations),\
                    `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
-        out.push(FieldError::forbidden("spec", why));
+        out.push(FieldError::forbidden("spec", format!("{why}\n{shown}")));
     }
 }
 
