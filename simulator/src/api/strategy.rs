@@ -147,7 +147,10 @@ pub(super) fn create(api: &Api, resource: &Resource, object: &mut Value, is_labe
             object["spec"] = json!({"finalizers": ["kubernetes"]});
             object["status"] = json!({"phase": "Active"});
         }
-        ("", "persistentvolumeclaims") => object["status"] = json!({"phase": "Pending"}),
+        ("", "persistentvolumeclaims") => {
+            data_source(object);
+            object["status"] = json!({"phase": "Pending"});
+        }
         ("", "persistentvolumes") => {
             object["status"] = json!({"phase": "Pending", "lastPhaseTransitionTime": now()});
         }
@@ -182,6 +185,26 @@ fn empty_status(resource: &Resource) -> Option<Value> {
     let schema = resource.schema.as_ref().filter(|_| resource.custom.is_none())?;
     let status = schema.view().property("status")?;
     status.default().map(|_| merge::empty_struct(status, 0))
+}
+
+/// Where the content of a claim comes from has two fields: the older one holds claims and snapshots, the newer one anything.
+fn data_source(object: &mut Value) {
+    let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let is_known = |source: &Value| {
+        let known = [("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot")];
+        known.contains(&(text(&source["apiGroup"]).as_str(), text(&source["kind"]).as_str()))
+    };
+    if spec.get("dataSource").is_some_and(|source| !is_known(source)) {
+        spec.remove("dataSource");
+    }
+    match (spec.get("dataSource").cloned(), spec.get("dataSourceRef").cloned()) {
+        (Some(source), None) => drop(spec.insert("dataSourceRef".to_owned(), source)),
+        (None, Some(source)) if text(&source["namespace"]).is_empty() => {
+            spec.insert("dataSource".to_owned(), source);
+        }
+        _ => {}
+    }
 }
 
 /// Drops what belongs to a feature that is off by default.
