@@ -1,4 +1,5 @@
-//! Renders charts with the real `helm` and with `sluice helm`, as processes: time and peak memory of each.
+//! Renders charts with the real `helm` and with `sluice helm`, as processes: time, processor time and peak memory of
+//! each.
 //!
 //! A process pays for its start, for reading the chart, for rendering once and for printing. The runs of the two
 //! programs alternate, so that a busy machine slows both.
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
 
 /// Arguments of `helm`.
 #[derive(Debug, clap::Args)]
@@ -45,6 +47,8 @@ pub(crate) struct One {
 #[derive(Debug, Clone, Copy)]
 struct Sample {
     time: Duration,
+    /// Of all processors, in the program and in the kernel for it.
+    processor: Duration,
     /// Resident memory at its peak, in KiB.
     peak: u64,
 }
@@ -74,8 +78,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         subjects.push(Subject { name, arguments });
     }
     let mut text = format!(
-        "{:<28} {:>10} {:>10} {:>7} {:>10} {:>10} {:>7}\n",
-        "median of the runs", "helm ms", "sluice ms", "ratio", "helm MiB", "sluice MiB", "ratio"
+        "{:<28} {:>10} {:>10} {:>7} {:>10} {:>10} {:>7} {:>10} {:>10} {:>7}\n",
+        "median of the runs",
+        "helm ms",
+        "sluice ms",
+        "ratio",
+        "helm cpu",
+        "sluice cpu",
+        "ratio",
+        "helm MiB",
+        "sluice MiB",
+        "ratio"
     );
     for subject in &subjects {
         let (mut theirs, mut ours) = (Vec::new(), Vec::new());
@@ -83,36 +96,41 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             theirs.push(measure(&[&args.helm], &subject.arguments)?);
             ours.push(measure(&[&args.sluice, Path::new("helm")], &subject.arguments)?);
         }
-        text.push_str(&row(&subject.name, median(theirs), median(ours)));
+        text.push_str(&row(&subject.name, median(&theirs), median(&ours)));
     }
     use std::io::Write as _;
     std::io::stdout().lock().write_all(text.as_bytes()).context("cannot print the table")
 }
 
 fn row(name: &str, theirs: Sample, ours: Sample) -> String {
-    let millis = |sample: Sample| sample.time.as_secs_f64() * 1000.0;
+    let millis = |time: Duration| time.as_secs_f64() * 1000.0;
     #[expect(clippy::cast_precision_loss, reason = "memory in MiB, with one digit")]
     let mib = |sample: Sample| sample.peak as f64 / 1024.0;
     format!(
-        "{name:<28} {:>10.1} {:>10.1} {:>6.1}x {:>10.1} {:>10.1} {:>6.1}x\n",
-        millis(theirs),
-        millis(ours),
-        millis(theirs) / millis(ours),
+        "{name:<28} {:>10.1} {:>10.1} {:>6.1}x {:>10.1} {:>10.1} {:>6.1}x {:>10.1} {:>10.1} {:>6.1}x\n",
+        millis(theirs.time),
+        millis(ours.time),
+        millis(theirs.time) / millis(ours.time),
+        millis(theirs.processor),
+        millis(ours.processor),
+        millis(theirs.processor) / millis(ours.processor),
         mib(theirs),
         mib(ours),
         mib(theirs) / mib(ours)
     )
 }
 
-/// The medians, of times and of peaks.
-fn median(samples: Vec<Sample>) -> Sample {
-    let mut times: Vec<_> = samples.iter().map(|sample| sample.time).collect();
-    let mut peaks: Vec<_> = samples.iter().map(|sample| sample.peak).collect();
-    times.sort_unstable();
-    peaks.sort_unstable();
+/// The medians, each number for itself.
+fn median(samples: &[Sample]) -> Sample {
+    fn middle<T: Ord + Copy + Default>(numbers: impl Iterator<Item = T>) -> T {
+        let mut numbers: Vec<T> = numbers.collect();
+        numbers.sort_unstable();
+        numbers.get(numbers.len() / 2).copied().unwrap_or_default()
+    }
     Sample {
-        time: times.get(times.len() / 2).copied().unwrap_or_default(),
-        peak: peaks.get(peaks.len() / 2).copied().unwrap_or_default(),
+        time: middle(samples.iter().map(|sample| sample.time)),
+        processor: middle(samples.iter().map(|sample| sample.processor)),
+        peak: middle(samples.iter().map(|sample| sample.peak)),
     }
 }
 
@@ -129,13 +147,15 @@ fn measure(program: &[&Path], arguments: &[OsString]) -> Result<Sample> {
         .context("cannot start this program again")?;
     let text = String::from_utf8_lossy(&output.stdout);
     let mut numbers = text.split_whitespace().map(str::parse::<u64>);
-    match (output.status.success(), numbers.next(), numbers.next()) {
-        (true, Some(Ok(nanos)), Some(Ok(peak))) => Ok(Sample { time: Duration::from_nanos(nanos), peak }),
+    match (output.status.success(), numbers.next(), numbers.next(), numbers.next()) {
+        (true, Some(Ok(nanos)), Some(Ok(micros)), Some(Ok(peak))) => {
+            Ok(Sample { time: Duration::from_nanos(nanos), processor: Duration::from_micros(micros), peak })
+        }
         _ => bail!("{} template {arguments:?} failed", program.first().unwrap_or(&Path::new("")).display()),
     }
 }
 
-/// Runs a program, and prints its nanoseconds and its peak of memory in KiB.
+/// Runs a program, and prints its nanoseconds, its microseconds of processors and its peak of memory in KiB.
 pub(crate) fn one(args: &One) -> Result<()> {
     let (program, arguments) = args.command.split_first().context("no program to run")?;
     let begin = Instant::now();
@@ -151,7 +171,10 @@ pub(crate) fn one(args: &One) -> Result<()> {
     }
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("cannot read the use of memory")?;
     use std::io::Write as _;
-    writeln!(std::io::stdout(), "{} {}", time.as_nanos(), usage.max_rss()).context("cannot print the numbers")
+    let processor = [usage.user_time(), usage.system_time()].map(|time| time.num_microseconds());
+    let processor: i64 = processor.into_iter().sum();
+    writeln!(std::io::stdout(), "{} {processor} {}", time.as_nanos(), usage.max_rss())
+        .context("cannot print the numbers")
 }
 
 /// A chart as many are written: helpers, values with defaults, one Deployment, Service and ConfigMap per template.

@@ -49,6 +49,7 @@ pub mod schema;
 pub mod show;
 pub mod values;
 
+mod parallel;
 mod pattern;
 mod text;
 mod yaml;

@@ -70,7 +70,10 @@ pub(super) fn run(options: &TemplateOptions, global: &Global) -> Result<(), Fail
         let crds = if options.include_crds { rendered.crds.as_slice() } else { &[] };
         cluster.check(&manifests, crds, &release, options.take_ownership)?;
     }
-    write(options, &release.name, &rendered, &manifests)
+    let written = write(options, &release.name, &rendered, &manifests);
+    // The process ends now: taking its memory apart piece by piece would be time for nothing.
+    std::mem::forget((renderer, rendered, manifests));
+    written
 }
 
 fn write(

@@ -167,7 +167,7 @@ impl Walk {
         if info.len() > self.budget.bytes {
             return Err(too_large());
         }
-        let data = read(path, self.budget.bytes).map_err(|error| {
+        let data = read_sized(path, info.len(), self.budget.bytes).map_err(|error| {
             LoadError::new(format!("error reading {name}: {}", go_error("open", path, &error)))
         })?;
         if !self.budget.take(data.len() as u64) {
@@ -202,7 +202,12 @@ impl Walk {
 }
 
 fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut data = Vec::new();
+    read_sized(path, 0, limit)
+}
+
+/// Reads a file of about `size` bytes: with room for one more its end is seen without growing.
+fn read_sized(path: &Path, size: u64, limit: u64) -> io::Result<Vec<u8>> {
+    let mut data = Vec::with_capacity(usize::try_from(size.min(limit)).unwrap_or(0).saturating_add(1));
     File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut data)?;
     Ok(data)
 }

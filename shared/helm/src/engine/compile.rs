@@ -9,7 +9,7 @@ use sluice_gotemplate::{Functions, ParseError, Parsed, Set};
 
 use super::files::{self, Index};
 use super::functions;
-use crate::Instance;
+use crate::{Instance, parallel};
 
 /// Everything about a chart that does not depend on values, once its subcharts are chosen.
 pub(crate) struct Compiled {
@@ -72,8 +72,10 @@ impl Compiled {
         names.sort_by_key(|(name, _)| (std::cmp::Reverse(depth(name)), std::cmp::Reverse(name.as_str())));
         let mut set = Set::new("gotpl", Arc::clone(&cache.functions));
         let mut files = Vec::with_capacity(names.len());
-        for (name, (chart, data)) in names {
-            let parsed = cache.parse(name, data).map_err(|error| (name.clone(), error))?;
+        let parsed =
+            parallel::map(&names, |(_, (_, data))| data.len(), |(name, (_, data))| cache.parse(name, data));
+        for ((name, (chart, _)), parsed) in names.into_iter().zip(parsed) {
+            let parsed = parsed.map_err(|error| (name.clone(), error))?;
             set.add(&parsed);
             let base = name.rsplit('/').next().unwrap_or(name);
             files.push(TemplateFile { name: name.clone(), chart: *chart, executed: !base.starts_with('_') });

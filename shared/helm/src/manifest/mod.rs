@@ -1,8 +1,8 @@
 //! Splits rendered files into manifests and hooks, and puts them in order.
 
-use crate::RenderedFile;
 use crate::render::LogLine;
 use crate::text::quoted;
+use crate::{RenderedFile, parallel};
 
 mod head;
 mod hook;
@@ -62,21 +62,25 @@ impl Manifests {
         let mut files: Vec<_> = files.iter().collect();
         files.sort_by(|left, right| left.name.as_bytes().cmp(right.name.as_bytes()));
         let mut manifests = Self::default();
+        let mut documents = Vec::new();
         for file in files {
-            if file.name.rsplit('/').next().is_some_and(|base| base.starts_with('_')) {
-                continue;
+            if !file.name.rsplit('/').next().is_some_and(|base| base.starts_with('_')) {
+                documents
+                    .extend(split(&file.text).into_iter().map(|document| (file.name.as_str(), document)));
             }
-            for document in split(&file.text) {
-                manifests.add(&file.name, document)?;
-            }
+        }
+        let heads =
+            parallel::map(&documents, |(_, document)| document.len(), |(_, document)| Head::read(document));
+        for ((file, document), head) in documents.into_iter().zip(heads) {
+            manifests.add(file, document, head)?;
         }
         manifests.objects.sort_by(|left, right| order.compare(&left.head.kind, &right.head.kind));
         manifests.hooks.sort_by(|left, right| order.compare(&left.kind, &right.kind));
         Ok(manifests)
     }
 
-    fn add(&mut self, file: &str, document: &str) -> Result<(), ManifestError> {
-        let head = Head::read(document).map_err(|message| ManifestError {
+    fn add(&mut self, file: &str, document: &str, head: Result<Head, String>) -> Result<(), ManifestError> {
+        let head = head.map_err(|message| ManifestError {
             file: file.to_owned(),
             message,
             numbered: numbered(document),

@@ -27,17 +27,20 @@ pub fn document(out: &mut String, name: &str, content: &str) {
 /// All that `helm template` prints: CRDs and objects without blanks around, then the hooks.
 #[must_use]
 pub fn template_output(manifests: &Manifests, crds: &[RenderedFile], selection: Selection) -> String {
-    let mut text = String::new();
-    if selection.include_crds {
-        for crd in crds {
-            document(&mut text, &crd.name, &crd.text);
-        }
+    // Room for everything at once: a large output is not copied while it grows.
+    let room = |name: &str, content: &str| name.len() + content.len() + "---\n# Source: \n\n".len();
+    let crds = if selection.include_crds { crds } else { &[] };
+    let size = crds.iter().map(|crd| room(&crd.name, &crd.text)).sum::<usize>()
+        + manifests.objects.iter().map(|object| room(&object.name, &object.content)).sum::<usize>()
+        + shown_hooks(manifests, selection).map(|hook| room(&hook.path, &hook.manifest)).sum::<usize>();
+    let mut out = String::with_capacity(size + 1);
+    for crd in crds {
+        document(&mut out, &crd.name, &crd.text);
     }
     for object in &manifests.objects {
-        document(&mut text, &object.name, &object.content);
+        document(&mut out, &object.name, &object.content);
     }
-    let mut out = String::with_capacity(text.len() + 1);
-    out.push_str(text.trim());
+    out.truncate(out.trim_end().len());
     out.push('\n');
     for hook in shown_hooks(manifests, selection) {
         document(&mut out, &hook.path, &hook.manifest);
