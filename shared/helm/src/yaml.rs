@@ -1,7 +1,7 @@
 //! YAML as Helm reads it: to JSON, every number a float, errors in two layers.
 
 use serde_json::{Map, Number, Value};
-use sluice_yaml::{Limits, Lines, Node, Reader};
+use sluice_yaml::{Limits, Lines, Node, Notice, Reader};
 
 /// Levels of nesting that are read. Go's readers stop at 10,000; nothing that people write comes near either.
 const DEPTH: usize = 500;
@@ -11,12 +11,17 @@ const DEPTH: usize = 500;
 /// # Errors
 /// `error converting YAML to JSON: yaml: …`.
 pub(crate) fn node(text: &[u8]) -> Result<Option<Node>, String> {
+    node_noting(text, &mut Vec::new())
+}
+
+/// As [`node`]; `notices` gets what is accepted, and yet seldom meant.
+fn node_noting(text: &[u8], notices: &mut Vec<Notice>) -> Result<Option<Node>, String> {
     let wrap = |error: &dyn std::fmt::Display| format!("error converting YAML to JSON: {error}");
     let text = utf8(text).map_err(|message| wrap(&message))?;
     let mut reader = Reader::yaml11().last_wins();
     reader.lines = Lines::Problem;
     reader.limits = Limits { depth: DEPTH, ..Limits::default() };
-    reader.first(text).map_err(|error| wrap(&error))
+    reader.first_noting(text, notices).map_err(|error| wrap(&error))
 }
 
 /// The first document of a text as a value with float numbers; `null` where there is none.
@@ -45,7 +50,15 @@ pub(crate) fn node_value(node: Node) -> Result<Value, String> {
 /// # Errors
 /// As [`value`], and where it is anything but a map.
 pub(crate) fn map(text: &[u8]) -> Result<Map<String, Value>, String> {
-    match value(text)? {
+    map_noting(text, &mut Vec::new())
+}
+
+/// As [`map`]; `notices` gets what is accepted, and yet seldom meant.
+///
+/// # Errors
+/// As [`map`].
+pub(crate) fn map_noting(text: &[u8], notices: &mut Vec<Notice>) -> Result<Map<String, Value>, String> {
+    match node_noting(text, notices)?.map_or(Ok(Value::Null), node_value)? {
         Value::Object(map) => Ok(map),
         Value::Null => Ok(Map::new()),
         other => Err(format!(

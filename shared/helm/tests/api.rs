@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Map, Value, json};
 use sluice_helm::chart::LoadOptions;
 use sluice_helm::render::{Lookup, check_name};
+use sluice_helm::values::Sources;
 use sluice_helm::{Chart, ChartFile, Release, RenderError, RenderOptions, Rendered, Renderer};
 
 const CHART: &str = "apiVersion: v2\nname: c\nversion: 1.0.0\n";
@@ -223,4 +224,62 @@ fn what_is_no_chart_is_named() {
     let error = Chart::load(dir.path(), &LoadOptions::default()).expect_err("no chart").to_string();
     let path = dir.path().join("Chart.yaml").display().to_string();
     assert_eq!(error, format!("unable to detect chart at {path}: open {path}: no such file or directory"));
+}
+
+#[test]
+fn what_helm_takes_without_a_word_is_told_with_its_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    };
+    write("Chart.yaml", CHART);
+    write(
+        "values.yaml",
+        "a: {x: 1, z: 2, x: 3}\n---\non: 1\n\"y\": 1\nbig: 9007199254740993\nfits: -9007199254740992\n",
+    );
+    write(".helmignore", "!*.yaml\n");
+    assert_eq!(
+        Chart::load(folder.path(), &LoadOptions::default()).expect("a chart").advice,
+        [
+            "values.yaml:1: the key \"x\" was set in line 1 already: the last one counts",
+            "values.yaml:3: the key on is read as true: put it in quotes if it is a name",
+            "values.yaml:5: 9007199254740993 is above 2^53 and may not be kept exactly: put it in quotes, or give it with --set",
+            ".helmignore: !*.yaml leaves out everything that it does not match, unlike in .gitignore",
+        ]
+    );
+}
+
+#[test]
+fn subcharts_of_another_version_are_told() {
+    let chart = chart(&[
+        (
+            "Chart.yaml",
+            "apiVersion: v2\nname: c\nversion: 1.0.0\ndependencies: [{name: s, version: ^2.0.0}, {name: t, version: '>=1'}]\n",
+        ),
+        ("charts/s/Chart.yaml", "apiVersion: v2\nname: s\nversion: 1.9.0\n"),
+        ("charts/s/values.yaml", "a: 1\na: 2\n"), // not the user's affair
+        ("charts/t/Chart.yaml", "apiVersion: v2\nname: t\nversion: 1.9.0\n"),
+    ]);
+    assert_eq!(
+        chart.advice,
+        ["Chart.yaml: the dependency s asks for version ^2.0.0, but charts/ holds 1.9.0, which is taken"]
+    );
+}
+
+#[test]
+fn values_files_are_looked_at_like_those_of_charts() {
+    let sources = Sources { files: vec!["a.yaml".into(), "b.yaml".into()], ..Sources::default() };
+    let mut read = |name: &str| Ok(format!("x: 1\n---\n{}: 2\nm: 1\nm: {name}\n", &name[..1]).into_bytes());
+    let mut advice = Vec::new();
+    let values = sources.merge_with_advice(&mut read, &mut |line| advice.push(line)).expect("values");
+    assert_eq!(Value::Object(values), json!({"x": 1.0, "a": 2.0, "b": 2.0, "m": "b.yaml"}));
+    assert_eq!(
+        advice,
+        [
+            "a.yaml:5: the key \"m\" was set in line 4 already: the last one counts",
+            "b.yaml:5: the key \"m\" was set in line 4 already: the last one counts",
+        ]
+    );
 }

@@ -59,7 +59,7 @@ pub fn parse_documents(text: &str) -> Result<Vec<Document>, Error> {
     let mut documents = Vec::new();
     for part in split_documents(text)? {
         let above = part.line - 1;
-        let shift = |error: Error| Error { line: error.line + above, ..error };
+        let shift = |error: Error| error.below(above);
         let Some(node) = Reader::yaml11().first(part.text).map_err(shift)? else { continue };
         let value = node.into_value_by(Schema::Yaml11).map_err(|message| Error::new(part.line, message))?;
         if !value.is_null() {

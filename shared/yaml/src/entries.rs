@@ -108,7 +108,7 @@ impl Reader {
                 }
                 _ => {
                     building.event(event)?;
-                    match (building.take_root(), &place) {
+                    match (building.take_root()?, &place) {
                         (None, _) => return Ok(true),
                         (Some(node), Place::Items) => Entry::Item(node),
                         (Some(node), Place::Inner) => Entry::Inner(name, node),

@@ -6,23 +6,35 @@ use crate::Lines;
 ///
 /// `Display` prints what Go's YAML packages print: `yaml: line 2: mapping values are not allowed in this context`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("yaml: {message}")]
+#[error("{}{message}", if self.conversion { "" } else { "yaml: " })]
 pub struct Error {
     /// The line of the problem, counted from 1 in the text that was given.
     pub line: usize,
     /// What is wrong, in Go's words. May begin with `line N: ` where Go's message does; that number is Go's, which
     /// differs from [`Error::line`] by one in places.
     pub message: String,
+    /// Whether the text is YAML, but no JSON: Go says so without the prefix.
+    conversion: bool,
 }
 
 impl Error {
     pub(crate) fn new(line: usize, message: impl Into<String>) -> Self {
-        Self { line, message: message.into() }
+        Self { line, message: message.into(), conversion: false }
+    }
+
+    /// The same in a text that has this many lines above.
+    pub(crate) fn below(self, lines: usize) -> Self {
+        Self { line: self.line + lines, ..self }
     }
 
     /// An error that Go reports while decoding, after parsing.
     pub(crate) fn decoding(line: usize, message: impl std::fmt::Display) -> Self {
-        Self { line, message: format!("unmarshal errors:\n  line {line}: {message}") }
+        Self::new(line, format!("unmarshal errors:\n  line {line}: {message}"))
+    }
+
+    /// An error that Go reports when it makes JSON of what it decoded.
+    pub(crate) fn conversion(line: usize, message: String) -> Self {
+        Self { line, message, conversion: true }
     }
 
     /// Go's error for the scanner's. The scanner itself finds no problem beyond `last_line`, counted from 0.
@@ -43,6 +55,6 @@ impl Error {
         };
         let text = error.problem();
         let message = shown.map_or_else(|| text.to_owned(), |line| format!("line {line}: {text}"));
-        Self { line: usize::try_from(problem.max(context)).unwrap_or(0) + 1, message }
+        Self::new(usize::try_from(problem.max(context)).unwrap_or(0) + 1, message)
     }
 }

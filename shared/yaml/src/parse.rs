@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use libyaml_safer::{Event, EventData, MappingStyle, ScalarStyle, SequenceStyle};
 
 use crate::events::Input;
-use crate::{Error, Mapping, Node, Scalar, Style, Tag, node, resolve};
+use crate::notice::{self, Notice, What};
+use crate::{Error, Mapping, Node, Scalar, Style, Tag, key, node, resolve};
 
 /// Which plain scalars are something other than text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,6 +103,14 @@ impl Reader {
     /// # Errors
     /// Anything that is not YAML up to the end of that document.
     pub fn first(&self, text: &str) -> Result<Option<Node>, Error> {
+        self.first_noting(text, &mut Vec::new())
+    }
+
+    /// As [`Reader::first`]; `notices` gets what is accepted, and yet seldom meant.
+    ///
+    /// # Errors
+    /// As [`Reader::first`].
+    pub fn first_noting(&self, text: &str, notices: &mut Vec<Notice>) -> Result<Option<Node>, Error> {
         let mut builder = Builder::new(self);
         Input::new(text).events(self.lines, |event| match event.data {
             EventData::StreamEnd | EventData::DocumentEnd { .. } => Ok(false),
@@ -113,7 +122,8 @@ impl Reader {
             EventData::StreamStart { .. } | EventData::DocumentStart { .. } => Ok(true),
             _ => builder.event(event).map(|()| true),
         })?;
-        Ok(builder.root)
+        notices.append(&mut builder.notices);
+        builder.take_root()
     }
 }
 
@@ -155,8 +165,10 @@ enum Content {
 #[derive(Default)]
 struct MapFrame {
     map: Mapping,
-    /// Line of each key, by key: for duplicates.
-    lines: HashMap<String, usize>,
+    /// Line of each key, in the order of the map: for duplicates.
+    lines: Vec<usize>,
+    /// The places of the keys, once there are many.
+    places: HashMap<String, usize>,
     /// The key whose value comes next.
     key: Option<Key>,
     /// The values of `<<`.
@@ -167,6 +179,24 @@ struct Key {
     text: String,
     line: usize,
     merge: bool,
+    /// What JSON does not have: the key's type and itself, as Go prints them.
+    unsupported: Option<String>,
+}
+
+impl MapFrame {
+    /// Keys up to which they are compared one by one.
+    const FEW: usize = 12;
+
+    /// The place of a key.
+    fn find(&mut self, key: &str) -> Option<usize> {
+        if self.map.len() <= Self::FEW {
+            return self.map.iter().position(|(known, _)| known == key);
+        }
+        for (place, (known, _)) in self.map.iter().enumerate().skip(self.places.len()) {
+            self.places.insert(known.to_owned(), place);
+        }
+        self.places.get(key).copied()
+    }
 }
 
 /// Makes nodes of events.
@@ -176,16 +206,37 @@ pub(crate) struct Builder<'r> {
     anchors: HashMap<String, Anchored>,
     root: Option<Node>,
     budget: Budget,
+    notices: Vec<Notice>,
+    /// The first key that JSON cannot have. What is no YAML goes before it, wherever it stands.
+    unsupported: Option<Error>,
 }
 
 impl<'r> Builder<'r> {
     pub(crate) fn new(reader: &'r Reader) -> Self {
-        Self { reader, frames: Vec::new(), anchors: HashMap::new(), root: None, budget: Budget::default() }
+        Self {
+            reader,
+            frames: Vec::new(),
+            anchors: HashMap::new(),
+            root: None,
+            budget: Budget::default(),
+            notices: Vec::new(),
+            unsupported: None,
+        }
     }
 
     /// The node, once its last event has come.
-    pub(crate) fn take_root(&mut self) -> Option<Node> {
-        self.root.take()
+    ///
+    /// # Errors
+    /// Where it has a key that JSON cannot have.
+    pub(crate) fn take_root(&mut self) -> Result<Option<Node>, Error> {
+        let root = self.root.take();
+        if root.is_some()
+            && let Some(error) = self.unsupported.take()
+        {
+            Err(error)
+        } else {
+            Ok(root)
+        }
     }
 
     /// Whether the next event begins a value.
@@ -253,9 +304,13 @@ impl<'r> Builder<'r> {
         let style = if plain { Style::Plain } else { Style::Quoted };
         if self.wants_key() {
             let merge = plain && tag.is_none() && text == "<<";
-            return self.key(line, anchor, text, style, merge);
+            let quoted = tag.is_some_and(|tag| tag.ends_with(":str"));
+            return self.key(line, anchor, text, if quoted { Style::Quoted } else { style }, merge);
         }
         let mut scalar = self.tagged(line, tag.as_deref(), text, style)?;
+        if scalar.tag == Tag::Int && notice::is_large(&scalar.text) {
+            self.notices.push(Notice { line, what: What::LargeInteger(scalar.text.clone()) });
+        }
         let flow = self.frames.last().is_some_and(|frame| frame.flow);
         if flow && scalar.style == Style::Plain && self.reader.schema == Schema::Manifest {
             scalar.style = Style::Flow;
@@ -305,18 +360,20 @@ impl<'r> Builder<'r> {
         style: Style,
         merge: bool,
     ) -> Result<(), Error> {
-        let text =
-            if self.reader.schema == Schema::Yaml11 && style == Style::Plain { json_key(text) } else { text };
+        let typed = self.reader.schema == Schema::Yaml11 && style == Style::Plain;
+        let tag = if typed { resolve::classify(&text, Schema::Yaml11) } else { Tag::Str };
         if let Some(anchor) = anchor {
             let size = Size { nodes: 1, bytes: 64 + text.len(), depth: 0 };
-            self.anchors.insert(
-                anchor,
-                Anchored::Done(Node::Scalar(Scalar { text: text.clone(), tag: Tag::Str, style }), size),
-            );
+            let node = Node::Scalar(Scalar { text: text.clone(), tag, style });
+            self.anchors.insert(anchor, Anchored::Done(node, size));
         }
+        if tag == Tag::Bool && resolve::is_old_bool(&text) {
+            self.notices.push(Notice { line, what: What::BooleanKey(text.clone()) });
+        }
+        let (text, unsupported) = key::of(text, tag);
         if let Some(Frame { content: Content::Map(frame), size, .. }) = self.frames.last_mut() {
             size.bytes += text.len();
-            frame.key = Some(Key { text, line, merge });
+            frame.key = Some(Key { text, line, merge, unsupported });
         }
         Ok(())
     }
@@ -341,7 +398,7 @@ impl<'r> Builder<'r> {
         if self.wants_key() {
             return match node {
                 Node::Scalar(scalar) => self.key(line, None, scalar.text, scalar.style, false),
-                _ => Err(Error::new(line, "invalid map key: a map or list cannot be a key")),
+                other => Err(self.no_key(line, &other)),
             };
         }
         self.finish(line, None, node, size)
@@ -352,6 +409,9 @@ impl<'r> Builder<'r> {
         self.budget.nodes += 1;
         if let Some(anchor) = anchor {
             self.anchors.insert(anchor, Anchored::Done(node.clone(), size));
+        }
+        if self.wants_key() {
+            return Err(self.no_key(line, &node));
         }
         let Some(parent) = self.frames.last_mut() else {
             self.root = Some(node);
@@ -367,9 +427,7 @@ impl<'r> Builder<'r> {
             }
             Content::Map(frame) => frame,
         };
-        let Some(key) = frame.key.take() else {
-            return Err(Error::new(line, "invalid map key: a map or list cannot be a key"));
-        };
+        let Some(key) = frame.key.take() else { return Ok(()) }; // wanted a key, see above
         if key.merge {
             if !frame.merges.is_empty() && self.reader.duplicates == Duplicates::Refuse {
                 return Err(Error::new(key.line, "duplicate merge key"));
@@ -377,15 +435,38 @@ impl<'r> Builder<'r> {
             frame.merges.push(node);
             return Ok(());
         }
-        match frame.lines.insert(key.text.clone(), key.line) {
-            None => frame.map.push(key.text, node),
-            Some(_) if self.reader.duplicates == Duplicates::LastWins => frame.map.insert(key.text, node),
-            Some(first) => {
-                let message = format!("mapping key \"{}\" already defined at line {first}", key.text);
-                return Err(Error::decoding(key.line, message));
-            }
+        if let Some(unsupported) = key.unsupported
+            && self.unsupported.is_none()
+        {
+            let value = key::go_syntax(&node, true);
+            let message = format!("unsupported map key of type: {unsupported}, value: {value}");
+            self.unsupported = Some(Error::conversion(key.line, message));
         }
+        let Some(place) = frame.find(&key.text) else {
+            frame.lines.push(key.line);
+            frame.map.push(key.text, node);
+            return Ok(());
+        };
+        let first = frame.lines.get(place).copied().unwrap_or_default();
+        if self.reader.duplicates == Duplicates::Refuse {
+            let message = format!("mapping key \"{}\" already defined at line {first}", key.text);
+            return Err(Error::decoding(key.line, message));
+        }
+        self.notices
+            .push(Notice { line: key.line, what: What::DuplicateKey { key: key.text.clone(), first } });
+        if let Some(line) = frame.lines.get_mut(place) {
+            *line = key.line;
+        }
+        frame.map.insert(key.text, node);
         Ok(())
+    }
+
+    /// The error for a map or a list in the place of a key.
+    fn no_key(&self, line: usize, node: &Node) -> Error {
+        match self.reader.schema {
+            Schema::Manifest => Error::new(line, "invalid map key: a map or list cannot be a key"),
+            Schema::Yaml11 => Error::new(line, format!("invalid map key: {}", key::go_syntax(node, true))),
+        }
     }
 }
 
@@ -425,18 +506,6 @@ fn merged(frame: MapFrame, line: usize) -> Result<Mapping, Error> {
         }
     }
     Ok(map)
-}
-
-/// A plain key as JSON has it: `0x10` is `16`, `yes` is `true`.
-fn json_key(text: String) -> String {
-    match resolve::classify(&text, Schema::Yaml11) {
-        Tag::Bool => resolve::bool_of(&text).map_or(text, |yes| yes.to_string()),
-        Tag::Int | Tag::Float => {
-            let scalar = Scalar { tag: Tag::Float, style: Style::Plain, text };
-            scalar.to_value().map_or(scalar.text, |value| value.to_string())
-        }
-        _ => text,
-    }
 }
 
 fn binary(text: &str) -> Option<String> {

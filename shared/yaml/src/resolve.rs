@@ -82,6 +82,11 @@ pub(crate) fn number_of(text: &str) -> Option<Result<Number, &'static str>> {
     parse_int(&digits).or_else(|| parse_float(&digits).and_then(float_number)).map(Ok)
 }
 
+/// The finite float in `text`.
+pub(crate) fn float_of(text: &str) -> Option<f64> {
+    parse_float(&without_underscores(text))
+}
+
 /// A float as JSON's number: an integer where it is one.
 pub(crate) fn float_number(float: f64) -> Option<Number> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
@@ -156,12 +161,16 @@ pub fn format_float(float: f64) -> String {
         return number.to_string();
     }
     // Rust's `{:e}` gives the shortest digits: `1.2345675e6`.
-    let text = format!("{float:e}");
-    let Some((mantissa, exponent)) = text.split_once('e') else { return text };
-    let exponent: i32 = exponent.parse().unwrap_or(0);
+    go_exponent(&format!("{float:e}")).unwrap_or_else(|| float.to_string())
+}
+
+/// `1.2345675e6` as Go writes it where it writes an exponent: `1.2345675e+06`.
+pub(crate) fn go_exponent(text: &str) -> Option<String> {
+    let (mantissa, exponent) = text.split_once('e')?;
+    let exponent: i32 = exponent.parse().ok()?;
     if (-4..6).contains(&exponent) {
-        return format!("{float}");
+        return None;
     }
     let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.abs())
+    Some(format!("{mantissa}e{sign}{:02}", exponent.abs()))
 }

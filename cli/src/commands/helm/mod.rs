@@ -146,7 +146,8 @@ fn locate(argument: &str) -> Result<PathBuf, Failure> {
 
 /// Merges the values that the arguments give.
 fn merge(options: &ValueOptions) -> Result<Map<String, Value>, Failure> {
-    options.sources().merge(&mut read).map_err(|error| Failure::new(error.to_string()))
+    let merged = options.sources().merge_with_advice(&mut read, &mut |advice| log("WARN", &advice));
+    merged.map_err(|error| Failure::new(error.to_string()))
 }
 
 /// Reads a file, or standard input for `-`; the error is Go's.

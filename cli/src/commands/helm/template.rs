@@ -32,6 +32,7 @@ pub(super) fn run(options: &TemplateOptions, global: &Global) -> Result<(), Fail
     let chart = super::locate(&chart)?.display().to_string();
     let values = merge(&options.values)?;
     let chart = load(&chart)?;
+    chart.advice.iter().for_each(|advice| log("WARN", advice));
     check_installable(&chart)?;
     let cluster = if ask { Some(Arc::new(Cluster::connect(global)?)) } else { None };
     let release = Release { name, namespace: namespace(global), revision: 1, is_upgrade: options.is_upgrade };

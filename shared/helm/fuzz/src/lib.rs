@@ -1,7 +1,7 @@
 //! What untrusted bytes reach, each with what must hold whatever the bytes are. Every function tells whether the bytes
 //! were taken; none may panic, run for long or use much memory.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use sluice_gotemplate::{Functions, Parsed};
 use sluice_helm::capabilities::KubeVersion;
@@ -14,7 +14,8 @@ use sluice_yaml::{Layout, Reader, Schema, to_string, to_string_with};
 
 /// Lexer and parser of templates: an error has a line and a text.
 pub fn parse(data: &[u8]) -> bool {
-    match Parsed::parse("t", data, &Functions::builtin()) {
+    static FUNCTIONS: LazyLock<Functions> = LazyLock::new(Functions::builtin);
+    match Parsed::parse("t", data, &FUNCTIONS) {
         Ok(_) => true,
         Err(error) => {
             assert!(error.line >= 1 && !error.message.is_empty(), "{error:?}");

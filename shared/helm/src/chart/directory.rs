@@ -27,9 +27,12 @@ pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Chart, LoadError
         walk.rules = Ignore::parse(b"").map_err(|error| LoadError::new(error.to_string()))?;
     }
     walk.folder(&top, "", 0)?;
-    let Walk { files, mut budget, warnings, .. } = walk;
+    let Walk { files, mut budget, warnings, rules, .. } = walk;
     let mut chart = files::load(files, &mut budget)?;
     chart.warnings.splice(0..0, warnings);
+    chart.advice.extend(rules.negations().map(|rule| {
+        format!(".helmignore: {rule} leaves out everything that it does not match, unlike in .gitignore")
+    }));
     Ok(chart)
 }
 

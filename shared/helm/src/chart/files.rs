@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::metadata::{Lock, Metadata};
 use super::{Chart, ChartFile, LoadError, archive};
+use crate::dependencies::plan::compatible;
 use crate::values;
 
 /// Subcharts within subcharts, folders and archives alike.
@@ -71,6 +72,8 @@ pub(super) fn load(files: Vec<ChartFile>, budget: &mut Budget) -> Result<Chart, 
         warnings.extend(subchart.warnings.iter().cloned());
         dependencies.push(Arc::new(subchart));
     }
+    let mut advice = loading.advice;
+    advice.extend(other_versions(&metadata, &dependencies));
     Ok(Chart {
         metadata,
         lock: loading.lock,
@@ -81,6 +84,7 @@ pub(super) fn load(files: Vec<ChartFile>, budget: &mut Budget) -> Result<Chart, 
         raw: files,
         dependencies,
         warnings,
+        advice,
     })
 }
 
@@ -95,6 +99,7 @@ struct Loading {
     /// By the first component below `charts/`; the names of the files begin with it.
     subcharts: BTreeMap<String, Vec<ChartFile>>,
     warnings: Vec<String>,
+    advice: Vec<String>,
 }
 
 impl Loading {
@@ -105,8 +110,10 @@ impl Loading {
                 self.lock = Some(Lock::read(&file.data).map_err(|error| cannot_load(file, &error))?)
             }
             "values.yaml" => {
-                self.values =
-                    values::read_documents(&file.data).map_err(|error| cannot_load(file, &error))?;
+                let mut notices = Vec::new();
+                self.values = values::read_documents_noting(&file.data, &mut notices)
+                    .map_err(|error| cannot_load(file, &error))?;
+                self.advice.extend(notices.iter().map(|notice| values::advice(&file.name, notice)));
             }
             "values.schema.json" => self.schema = Some(file.data.clone()),
             "requirements.yaml" => {
@@ -187,6 +194,23 @@ fn subchart(
     };
     budget.depth += 1;
     loaded.map_err(frame)
+}
+
+/// Subcharts of a version that `Chart.yaml` does not ask for: they are rendered all the same.
+fn other_versions(metadata: &Metadata, subcharts: &[Arc<Chart>]) -> Vec<String> {
+    let mut found = Vec::new();
+    for wanted in metadata.dependencies.iter().filter(|wanted| !wanted.version.is_empty()) {
+        let mut named = subcharts.iter().filter(|subchart| subchart.name() == wanted.name).peekable();
+        let fits = |subchart: &Arc<Chart>| compatible(&wanted.version, &subchart.metadata.version);
+        let Some(first) = named.peek().copied() else { continue };
+        if !named.any(fits) {
+            let (name, asked, there) = (&wanted.name, &wanted.version, &first.metadata.version);
+            found.push(format!(
+                "Chart.yaml: the dependency {name} asks for version {asked}, but charts/ holds {there}, which is taken"
+            ));
+        }
+    }
+    found
 }
 
 fn cannot_load(file: &ChartFile, error: &str) -> LoadError {

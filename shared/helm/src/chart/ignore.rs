@@ -17,7 +17,8 @@ struct Rule {
     /// Match the whole path rather than the last name.
     whole_path: bool,
     directories_only: bool,
-    negated: bool,
+    /// As it is written, where it begins with `!`.
+    negated: Option<String>,
 }
 
 impl Ignore {
@@ -45,8 +46,8 @@ impl Ignore {
         }
         Pattern::parse(line).map_err(|error| error.to_string())?;
         let (negated, rest) = match line.strip_prefix('!') {
-            Some(rest) => (true, rest),
-            None => (false, line),
+            Some(rest) => (Some(line.to_owned()), rest),
+            None => (None, line),
         };
         let (directories_only, rest) = match rest.strip_suffix('/') {
             Some(rest) => (true, rest),
@@ -62,11 +63,16 @@ impl Ignore {
         Ok(())
     }
 
+    /// The rules that begin with `!`, as they are written.
+    pub(super) fn negations(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|rule| rule.negated.as_deref())
+    }
+
     /// Whether the file or folder `path`, relative to the chart, is left out.
     pub(super) fn ignores(&self, path: &str, is_dir: bool) -> bool {
         for rule in &self.0 {
             let name = if rule.whole_path { path } else { path.rsplit('/').next().unwrap_or(path) };
-            if rule.negated {
+            if rule.negated.is_some() {
                 if (rule.directories_only && !is_dir) || !rule.pattern.matches(name) {
                     return true;
                 }

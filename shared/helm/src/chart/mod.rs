@@ -51,6 +51,9 @@ pub struct Chart {
     pub dependencies: Vec<Arc<Chart>>,
     /// What loading had to say, in Helm's words; no reason to stop.
     pub warnings: Vec<String>,
+    /// What Helm accepts without a word, and the chart's author hardly meant. Subcharts are not looked at: who uses them
+    /// seldom can change them.
+    pub advice: Vec<String>,
 }
 
 /// One file of a chart.

@@ -14,18 +14,9 @@ pub(super) fn check(folder: &Path, chart: &Result<Chart, String>, report: &mut R
     if !without_slash.exists() {
         return;
     }
-    if !path.is_dir() {
-        report.rule(Severity::Error, FOLDER, Err("not a directory".into()));
-        return;
+    if let Some(chart) = super::loaded(FOLDER, &path, chart, report) {
+        check_chart(chart, report);
     }
-    let chart = match chart {
-        Ok(chart) => chart,
-        Err(error) => {
-            report.rule(Severity::Error, FOLDER, Err(error.clone()));
-            return;
-        }
-    };
-    check_chart(chart, report);
 }
 
 /// Whether all CRDs of a chart and its subcharts can be read.

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::chart::{Chart, LoadOptions};
-use crate::render::Log;
+use crate::render::{Log, LogLine};
 use crate::{Capabilities, LoadError};
 
 mod addresses;
@@ -119,10 +119,28 @@ pub fn lint(folder: &Path, options: &Options) -> Result<Report, LoadError> {
         return Ok(report); // told by the rules of Chart.yaml; no loader takes it
     }
     let chart = Chart::load(folder, &options.load).map_err(|error| as_linter(&error.to_string()));
+    if let (Ok(chart), Some(log)) = (&chart, &options.log) {
+        chart.advice.iter().cloned().for_each(|message| log(LogLine { level: "WARN", message }));
+    }
     templates::check(folder, &chart, options, &mut report);
     dependencies(folder, &chart, &mut report);
     crds::check(folder, &chart, &mut report);
     Ok(report)
+}
+
+/// The chart that the rules of a folder look at, if the folder is one and the chart could be loaded.
+fn loaded<'c>(
+    name: &str,
+    path: &Path,
+    chart: &'c Result<Chart, String>,
+    report: &mut Report,
+) -> Option<&'c Chart> {
+    let folder = if path.is_dir() { Ok(()) } else { Err("not a directory".to_owned()) };
+    if !report.rule(Severity::Error, name, folder) {
+        return None;
+    }
+    report.rule(Severity::Error, name, chart.as_ref().map(drop).map_err(Clone::clone));
+    chart.as_ref().ok()
 }
 
 /// The linter looks at `Chart.yaml` once, the loader first at its version alone: what does not fit has another name.

@@ -20,17 +20,7 @@ pub(super) fn check(folder: &Path, chart: &Result<Chart, String>, options: &Opti
         report.rule(Severity::Warning, FOLDER, Err("directory does not exist".into()));
         return;
     }
-    if !path.is_dir() {
-        report.rule(Severity::Error, FOLDER, Err("not a directory".into()));
-        return;
-    }
-    let chart = match chart {
-        Ok(chart) => chart,
-        Err(error) => {
-            report.rule(Severity::Error, FOLDER, Err(error.clone()));
-            return;
-        }
-    };
+    let Some(chart) = super::loaded(FOLDER, &path, chart, report) else { return };
     let Some(files) = render(chart, options, report) else { return };
     for template in &chart.templates {
         let name = &template.name;

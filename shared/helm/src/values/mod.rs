@@ -4,6 +4,7 @@
 //! numbers of YAML and JSON are floats, integral or not; integers come only from `--set`.
 
 use serde_json::{Map, Value};
+use sluice_yaml::Notice;
 
 use crate::yaml;
 
@@ -11,6 +12,7 @@ pub(crate) mod coalesce;
 mod set;
 mod sources;
 
+pub(crate) use sources::advice;
 pub use sources::{Sources, ValuesError};
 
 /// Reads every document of a values file and merges them, later ones over earlier ones.
@@ -18,9 +20,25 @@ pub use sources::{Sources, ValuesError};
 /// # Errors
 /// Helm's text for what is not YAML or no map.
 pub fn read_documents(text: &[u8]) -> Result<Map<String, Value>, String> {
+    read_documents_noting(text, &mut Vec::new())
+}
+
+/// As [`read_documents`]; `notices` gets what is accepted, and yet seldom meant. Lines count from the beginning of the
+/// text.
+///
+/// # Errors
+/// As [`read_documents`].
+pub fn read_documents_noting(text: &[u8], notices: &mut Vec<Notice>) -> Result<Map<String, Value>, String> {
     let mut values = Map::new();
     for document in documents(text)? {
-        let map = yaml::map(document).map_err(|error| format!("cannot unmarshal yaml document: {error}"))?;
+        let before = notices.len();
+        let map = yaml::map_noting(document, notices)
+            .map_err(|error| format!("cannot unmarshal yaml document: {error}"))?;
+        if let Some(new) = notices.get_mut(before..).filter(|new| !new.is_empty()) {
+            let above = document.as_ptr().addr() - text.as_ptr().addr();
+            let above = text.iter().take(above).filter(|b| **b == b'\n').count();
+            new.iter_mut().for_each(|notice| notice.line += above);
+        }
         if values.is_empty() {
             values = map;
         } else {

@@ -1,9 +1,10 @@
 //! What the user gives: files and `--set` arguments, in Helm's order.
 
 use serde_json::{Map, Value};
+use sluice_yaml::Notice;
 
 use super::set::{self, Kind};
-use super::{merge, read_documents};
+use super::{merge, read_documents_noting};
 use crate::yaml;
 
 /// The arguments that values come from, each kind in the order of the command line.
@@ -64,11 +65,25 @@ impl Sources {
         &self,
         read: &mut dyn FnMut(&str) -> Result<Vec<u8>, String>,
     ) -> Result<Map<String, Value>, ValuesError> {
+        self.merge_with_advice(read, &mut |_| {})
+    }
+
+    /// As [`Sources::merge`]; `advise` gets what is accepted, and yet seldom meant, with file and line.
+    ///
+    /// # Errors
+    /// As [`Sources::merge`].
+    pub fn merge_with_advice(
+        &self,
+        read: &mut dyn FnMut(&str) -> Result<Vec<u8>, String>,
+        advise: &mut dyn FnMut(String),
+    ) -> Result<Map<String, Value>, ValuesError> {
         let mut values = Map::new();
         for file in &self.files {
             let text = read(file).map_err(ValuesError::Read)?;
-            let over =
-                read_documents(&text).map_err(|problem| ValuesError::File { file: file.clone(), problem })?;
+            let mut notices = Vec::new();
+            let over = read_documents_noting(&text, &mut notices)
+                .map_err(|problem| ValuesError::File { file: file.clone(), problem })?;
+            notices.iter().for_each(|notice| advise(advice(file, notice)));
             merge(&mut values, over);
         }
         for argument in &self.set_json {
@@ -90,6 +105,11 @@ impl Sources {
         }
         Ok(values)
     }
+}
+
+/// A notice with its place.
+pub(crate) fn advice(file: &str, notice: &Notice) -> String {
+    format!("{file}:{}: {}", notice.line, notice.what)
 }
 
 fn set_json(argument: &str, values: &mut Map<String, Value>) -> Result<(), ValuesError> {
