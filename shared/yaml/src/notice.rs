@@ -13,6 +13,16 @@ pub struct Notice {
     pub what: What,
 }
 
+impl Notice {
+    /// Counts lines in a text that has this many lines above.
+    pub fn below(&mut self, lines: usize) {
+        self.line += lines;
+        if let What::DuplicateKey { first, .. } = &mut self.what {
+            *first += lines;
+        }
+    }
+}
+
 /// What a person should look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {

@@ -37,7 +37,7 @@ pub fn read_documents_noting(text: &[u8], notices: &mut Vec<Notice>) -> Result<M
         if let Some(new) = notices.get_mut(before..).filter(|new| !new.is_empty()) {
             let above = document.as_ptr().addr() - text.as_ptr().addr();
             let above = text.iter().take(above).filter(|b| **b == b'\n').count();
-            new.iter_mut().for_each(|notice| notice.line += above);
+            new.iter_mut().for_each(|notice| notice.below(above));
         }
         if values.is_empty() {
             values = map;
