@@ -87,10 +87,10 @@ pub(crate) fn float_of(text: &str) -> Option<f64> {
     parse_float(&without_underscores(text))
 }
 
-/// A float as JSON's number: an integer where it is one.
+/// A float as JSON's number: an integer where it is one. There is no negative zero among those.
 pub(crate) fn float_number(float: f64) -> Option<Number> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
-    if float.fract() == 0.0 {
+    if float.fract() == 0.0 && !(float == 0.0 && float.is_sign_negative()) {
         if float > -9.223_372_036_854_775_e18 && float < 9.223_372_036_854_775_e18 {
             return Some(Number::from(float as i64));
         }
@@ -157,6 +157,9 @@ fn parse_float(text: &str) -> Option<f64> {
 /// from 1e+06 for others.
 #[must_use]
 pub fn format_float(float: f64) -> String {
+    if float == 0.0 {
+        return "0".to_owned(); // negative zero, too
+    }
     if let Some(number) = float_number(float).filter(|n| !n.is_f64()) {
         return number.to_string();
     }

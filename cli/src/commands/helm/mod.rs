@@ -94,13 +94,27 @@ fn print(text: &str) -> Result<(), Failure> {
 
 /// A line of Helm's log.
 fn log(level: &str, message: &str) {
-    let plain = !message.is_empty() && !message.contains([' ', '"', '=', '\n', '\t']);
-    let message = if plain { message.to_owned() } else { quoted(message.as_bytes()) };
-    eprintln!("level={level} msg={message}");
+    log_with(level, message, "");
 }
 
+fn log_with(level: &str, message: &str, pairs: &str) {
+    let plain = !message.is_empty() && !message.contains([' ', '"', '=', '\n', '\t']);
+    let message = if plain { message.to_owned() } else { quoted(message.as_bytes()) };
+    eprintln!("level={level} msg={message}{pairs}");
+}
+
+/// A line of the engine's log: what follows the message as `key=value` is no part of it. Warnings of values show values,
+/// which may look the same.
 fn log_line(line: LogLine) {
-    log(line.level, &line.message);
+    let text = &line.message;
+    let is_pair = |at: &usize| {
+        let key = text.get(at + 1..).and_then(|rest| rest.split_once('=')).map(|(key, _)| key);
+        key.is_some_and(|key| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphabetic()))
+    };
+    let blanks = text.match_indices(' ').map(|(at, _)| at);
+    let end = blanks.filter(|_| !text.starts_with("warning: ")).find(is_pair).unwrap_or(text.len());
+    let (message, pairs) = text.split_at(end);
+    log_with(line.level, message, pairs);
 }
 
 /// Charts on this machine are one's own: links in them may lead anywhere.

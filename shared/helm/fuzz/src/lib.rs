@@ -86,7 +86,8 @@ pub fn yaml(data: &[u8]) -> bool {
             for written in [to_string(&value), to_string_with(&value, Layout::KUBERNETES)] {
                 let again = reader.first(&written).unwrap_or_else(|error| panic!("{error}\n{written}"));
                 let again = again.map_or(Ok(serde_json::Value::Null), |node| node.into_value_by(schema));
-                assert_eq!(again.as_ref(), Ok(&value), "{written}");
+                // Negative zero is written as zero, as in Go.
+                assert_eq!(again.as_ref().map(to_string), Ok(to_string(&value)), "{written}");
             }
         }
     }
