@@ -361,6 +361,11 @@ impl Process {
         &self.events
     }
 
+    /// Tasks that run whether or not this process leads, from now until everything else has ended.
+    pub fn background(&mut self) -> &mut Tasks {
+        &mut self.background
+    }
+
     /// Waits for leadership if the flags ask for it, starts the tasks that `body` spawns, and supervises them until
     /// the shutdown.
     ///

@@ -76,6 +76,16 @@ impl<S: Clone + PartialEq> Watched<S> {
         self.known.read().get(key).cloned()
     }
 
+    /// What is remembered of all objects, in no order.
+    pub fn all(&self) -> Vec<S> {
+        self.known.read().values().cloned().collect()
+    }
+
+    /// What is remembered of an object that `wanted` accepts, if there is one.
+    pub fn find(&self, wanted: impl Fn(&S) -> bool) -> Option<S> {
+        self.known.read().values().find(|known| wanted(known)).cloned()
+    }
+
     /// Whether the first list is in.
     pub fn is_synced(&self) -> bool {
         self.synced.is_cancelled()
