@@ -2,6 +2,7 @@
 
 use crate::context::{Context, api_error};
 use crate::event::Event;
+use crate::forge;
 use crate::matching::{Labels, Matcher, Selected};
 use crate::objects;
 use crate::providers::{self, Class};
@@ -222,11 +223,15 @@ pub(crate) async fn deliver(cx: &Context, key: &Key, remembered: &Remembered, jo
     let timeout = provider.spec.timeout.as_ref().map_or(TIMEOUT, |timeout| timeout.to_std());
     let initialize = async {
         let settings = remembered.settings(cx, &provider).await?;
+        let id = match providers::class(provider.spec.type_) {
+            Class::CommitStatus => forge::status_id(&provider, &job.matcher.alert, &event)?,
+            _ => String::new(),
+        };
         let calls = providers::calls(&settings, &event).map_err(|err| settings.masked(&err))?;
-        Ok::<_, String>((settings, calls))
+        Ok::<_, String>((settings, id, calls))
     };
     let late = || format!("no success within {}", sluice_api::meta::Duration::format(timeout));
-    let (settings, calls) =
+    let (settings, id, calls) =
         match tokio::time::timeout(timeout, initialize).await.unwrap_or_else(|_| Err(late())) {
             Ok(ready) => ready,
             Err(err) => {
@@ -236,6 +241,9 @@ pub(crate) async fn deliver(cx: &Context, key: &Key, remembered: &Remembered, jo
             }
         };
     let send = async {
+        if let Some(told) = forge::tell(&settings, &event, &id).await {
+            return told;
+        }
         for call in &calls {
             call.send(&settings.client)
                 .await

@@ -12,6 +12,7 @@ mod dispatch;
 mod endpoint;
 mod event;
 mod fixed;
+mod forge;
 mod http;
 mod lanes;
 mod limiter;

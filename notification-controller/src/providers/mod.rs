@@ -75,16 +75,15 @@ pub(crate) fn calls(settings: &Settings, event: &Event) -> Result<Vec<Call>, Str
         Type::Sentry => incident::sentry(settings, event),
         Type::Grafana => metric::grafana(settings, event),
         Type::Datadog => metric::datadog(settings, event),
-        Type::Github
-        | Type::Gitlab
-        | Type::Gitea
-        | Type::Bitbucket
-        | Type::BitbucketServer
+        // Told by `forge`.
+        Type::Github | Type::Gitlab | Type::Gitea | Type::Bitbucket | Type::GithubDispatch => {
+            return Ok(Vec::new());
+        }
+        Type::BitbucketServer
         | Type::AzureDevOps
         | Type::GithubPullRequestComment
         | Type::GitlabMergeRequestComment
         | Type::GiteaPullRequestComment
-        | Type::GithubDispatch
         | Type::AzureEventHub
         | Type::GooglePubSub
         | Type::Nats

@@ -32,6 +32,9 @@ pub enum CelError {
     /// It gives something else than true or false.
     #[error("failed to evaluate CEL expression as boolean: '{0}'")]
     NotBoolean(String),
+    /// It gives something else than a text.
+    #[error("failed to evaluate CEL expression as string: '{0}'")]
+    NotText(String),
 }
 
 /// An expression that can be evaluated any number of times.
@@ -83,14 +86,37 @@ impl Expression {
         &self,
         variables: impl IntoIterator<Item = (&'a str, &'a Value)>,
     ) -> Result<bool, CelError> {
+        match self.evaluate(variables)? {
+            CelValue::Bool(holds) => Ok(holds),
+            _ => Err(CelError::NotBoolean(self.text.clone())),
+        }
+    }
+
+    /// Evaluates an expression that gives a text.
+    ///
+    /// # Errors
+    /// [`CelError::Evaluate`], [`CelError::NotText`].
+    pub fn text_of<'a>(
+        &self,
+        variables: impl IntoIterator<Item = (&'a str, &'a Value)>,
+    ) -> Result<String, CelError> {
+        match self.evaluate(variables)? {
+            CelValue::String(text) => Ok(text.to_string()),
+            _ => Err(CelError::NotText(self.text.clone())),
+        }
+    }
+
+    fn evaluate<'a>(
+        &self,
+        variables: impl IntoIterator<Item = (&'a str, &'a Value)>,
+    ) -> Result<CelValue, CelError> {
         let mut context = Context::default().with_all();
         for (name, value) in variables {
             context.add_variable_from_value(name.to_owned(), cel_value(value));
         }
         let fail = |cause: String| CelError::Evaluate { expression: self.text.clone(), cause };
         match catch_unwind(AssertUnwindSafe(|| self.program.execute(&context))) {
-            Ok(Ok(CelValue::Bool(holds))) => Ok(holds),
-            Ok(Ok(_)) => Err(CelError::NotBoolean(self.text.clone())),
+            Ok(Ok(value)) => Ok(value),
             Ok(Err(err)) => Err(fail(err.to_string())),
             Err(_) => Err(fail("the evaluation panicked".to_owned())),
         }
