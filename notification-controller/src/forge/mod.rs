@@ -3,6 +3,7 @@
 //! Unlike other services a forge is asked first what it knows, so that the same is not said twice.
 
 mod address;
+mod comment;
 mod dispatch;
 mod session;
 mod status;
@@ -26,6 +27,9 @@ pub(crate) async fn tell(settings: &Settings, event: &Event, id: &str) -> Option
         Type::Gitlab => status::gitlab(settings, event, id).await,
         Type::Gitea => status::gitea(settings, event, id).await,
         Type::Bitbucket => status::bitbucket(settings, event, id).await,
+        Type::GithubPullRequestComment => comment::github(settings, event).await,
+        Type::GitlabMergeRequestComment => comment::gitlab(settings, event).await,
+        Type::GiteaPullRequestComment => comment::gitea(settings, event).await,
         Type::GithubDispatch => dispatch::github(settings, event).await,
         _ => return None,
     };

@@ -44,7 +44,12 @@ impl<'a> Session<'a> {
 
     /// Posts something.
     pub(super) async fn post(&self, url: Url, body: &impl Serialize) -> Result<(), String> {
-        match self.exchange(Call::json(url, body)?).await? {
+        self.write(Method::POST, url, body).await
+    }
+
+    /// Writes something.
+    pub(super) async fn write(&self, method: Method, url: Url, body: &impl Serialize) -> Result<(), String> {
+        match self.exchange(Call { method, ..Call::json(url, body)? }).await? {
             (200..300, _) => Ok(()),
             (status, body) => Err(format!("{status} - {}", shown(&body))),
         }

@@ -17,6 +17,13 @@ type Asked = (String, String, Value);
 
 /// A forge that answers every GET with `known`, and notes what it is asked.
 async fn forge(known: Value) -> (String, Arc<Mutex<Vec<Asked>>>) {
+    forge_that(move |_| known.clone()).await
+}
+
+/// A forge with an answer for each GET, null for 404.
+async fn forge_that(
+    known: impl Fn(&String) -> Value + Clone + Send + Sync + 'static,
+) -> (String, Arc<Mutex<Vec<Asked>>>) {
     sluice_runtime::process::install_crypto();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -30,6 +37,7 @@ async fn forge(known: Value) -> (String, Arc<Mutex<Vec<Asked>>>) {
             let header = ["authorization", "private-token"].iter().find_map(|name| parts.headers.get(*name));
             let header = header.map_or("", |value| value.to_str().unwrap()).to_owned();
             let line = format!("{} {}", parts.method, parts.uri);
+            let known = known(&line);
             noted.lock().push((line, header, serde_json::from_slice(&body).unwrap_or_default()));
             match parts.method == http::Method::GET {
                 true if known.is_null() => answer(StatusCode::NOT_FOUND, "nothing"),
@@ -119,6 +127,87 @@ async fn bitbucket_has_short_keys() {
     let want =
         [(format!("GET {path}/{key}"), basic.clone(), Value::Null), (format!("POST {path}"), basic, body)];
     assert_eq!(*asked.lock(), want);
+}
+
+#[tokio::test]
+async fn a_comment_is_written_once_and_then_rewritten() {
+    let uid = "0c9c2e41-d2f9-4f9b-9c41-bebc1984d67a";
+    let mut event = example();
+    event.metadata.insert("change_request".into(), "42".into());
+    for (type_, key, me, list, write, rewrite) in [
+        (
+            "githubpullrequestcomment",
+            "pr",
+            "/api/v3/user",
+            "/api/v3/repos/foo/bar/issues/42/comments",
+            "/api/v3/repos/foo/bar/issues/42/comments",
+            "PATCH /api/v3/repos/foo/bar/issues/comments/7",
+        ),
+        (
+            "gitlabmergerequestcomment",
+            "mr",
+            "/api/v4/user",
+            "/api/v4/projects/foo%2Fbar/merge_requests/42/notes",
+            "/api/v4/projects/foo%2Fbar/merge_requests/42/notes",
+            "PUT /api/v4/projects/foo%2Fbar/merge_requests/42/notes/7",
+        ),
+        (
+            "giteapullrequestcomment",
+            "pr",
+            "/api/v1/user",
+            "/api/v1/repos/foo/bar/issues/42/comments",
+            "/api/v1/repos/foo/bar/issues/42/comments",
+            "PATCH /api/v1/repos/foo/bar/issues/comments/7",
+        ),
+    ] {
+        let marker = format!("<!-- flux-{key}-comment-key:{uid}/Kustomization/flux-system/apps -->");
+        let comment = |author: &str, body: &str| {
+            let account = json!({"login": author, "username": author});
+            json!({"id": 7, "user": account, "author": account, "body": body})
+        };
+        for (comments, found) in [
+            (json!([]), false),
+            (json!([comment("other", &marker)]), false),
+            (json!([comment("me", "something else")]), false),
+            (json!([comment("other", &marker), comment("me", &format!("{marker} old"))]), true),
+        ] {
+            let (address, asked) = comments_at(me, list, comments).await;
+            let settings = settings(type_, &format!("{address}/foo/bar"), "t");
+            tell(&settings, &event, "").await.unwrap().unwrap();
+            let asked = asked.lock();
+            let (line, _, body) = asked.last().unwrap();
+            let want = if found { rewrite.to_owned() } else { format!("POST {write}") };
+            assert_eq!(*line, want);
+            let revision = format!("main@sha1:{COMMIT}");
+            let text = format!(
+                "{marker}\n\n## Flux Status\n\nℹ️ Kustomization/flux-system/apps\n\nApplied revision: {revision}\n\nMetadata:\n* `revision`: {revision}\n* `summary`: prod-eu\n"
+            );
+            assert_eq!(body["body"], text);
+        }
+    }
+    for (value, want) in [(None, "missing \"change_request\""), (Some("../1"), "invalid \"change_request\"")]
+    {
+        let mut event = example();
+        event.metadata.extend(value.map(|value| ("change_request".to_owned(), value.to_owned())));
+        let settings = settings("githubpullrequestcomment", "https://github.com/foo/bar", "t");
+        let err = tell(&settings, &event, "").await.unwrap().unwrap_err();
+        assert!(err.starts_with(want), "{err}");
+    }
+}
+
+/// A forge of which `me` is the account of the token, with comments on the first page of `list`.
+async fn comments_at(me: &str, list: &str, comments: Value) -> (String, Arc<Mutex<Vec<Asked>>>) {
+    let (me, list) = (format!("GET {me}"), format!("GET {list}?"));
+    forge_that(move |line| {
+        if *line == me {
+            json!({"login": "me", "username": "me"})
+        } else if line.starts_with(&list) && line.ends_with("page=1") {
+            comments.clone()
+        } else {
+            json!([])
+        }
+    })
+    .await
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ mod room;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use room::markdown;
+
 use crate::call::Call;
 use crate::event::Event;
 use crate::settings::Settings;
@@ -76,14 +78,18 @@ pub(crate) fn calls(settings: &Settings, event: &Event) -> Result<Vec<Call>, Str
         Type::Grafana => metric::grafana(settings, event),
         Type::Datadog => metric::datadog(settings, event),
         // Told by `forge`.
-        Type::Github | Type::Gitlab | Type::Gitea | Type::Bitbucket | Type::GithubDispatch => {
+        Type::Github
+        | Type::Gitlab
+        | Type::Gitea
+        | Type::Bitbucket
+        | Type::GithubPullRequestComment
+        | Type::GitlabMergeRequestComment
+        | Type::GiteaPullRequestComment
+        | Type::GithubDispatch => {
             return Ok(Vec::new());
         }
         Type::BitbucketServer
         | Type::AzureDevOps
-        | Type::GithubPullRequestComment
-        | Type::GitlabMergeRequestComment
-        | Type::GiteaPullRequestComment
         | Type::AzureEventHub
         | Type::GooglePubSub
         | Type::Nats

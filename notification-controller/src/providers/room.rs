@@ -107,7 +107,7 @@ pub(super) fn lark(settings: &Settings, event: &Event) -> Result<Call, String> {
 }
 
 /// The text of comments and of Zulip's messages.
-pub(super) fn markdown(event: &Event) -> String {
+pub(crate) fn markdown(event: &Event) -> String {
     let emoji = if event.is_error() { "⚠️" } else { "ℹ️" };
     let metadata = event.metadata.iter().filter(|(key, _)| *key != "change_request");
     let metadata: String = metadata.map(|(key, value)| format!("* `{key}`: {value}\n")).collect();

@@ -32,9 +32,6 @@ pub enum CelError {
     /// It gives something else than true or false.
     #[error("failed to evaluate CEL expression as boolean: '{0}'")]
     NotBoolean(String),
-    /// It gives something else than a text.
-    #[error("failed to evaluate CEL expression as string: '{0}'")]
-    NotText(String),
 }
 
 /// An expression that can be evaluated any number of times.
@@ -95,14 +92,17 @@ impl Expression {
     /// Evaluates an expression that gives a text.
     ///
     /// # Errors
-    /// [`CelError::Evaluate`], [`CelError::NotText`].
+    /// [`CelError::Evaluate`], also when it gives something else.
     pub fn text_of<'a>(
         &self,
         variables: impl IntoIterator<Item = (&'a str, &'a Value)>,
     ) -> Result<String, CelError> {
         match self.evaluate(variables)? {
             CelValue::String(text) => Ok(text.to_string()),
-            _ => Err(CelError::NotText(self.text.clone())),
+            other => Err(CelError::Evaluate {
+                expression: self.text.clone(),
+                cause: format!("it gives a value of type {:?} instead of a string", other.type_of()),
+            }),
         }
     }
 
