@@ -1,18 +1,21 @@
 //! Downloads an artifact and checks its digest before anybody sees a byte of it.
 //!
-//! Streams to a temporary file while hashing. Connection errors and server errors are tried again; the deadline and
-//! the shutdown signal end everything at once. Messages are those of Flux's consumers.
+//! Streams to memory, or to a temporary file when it is large, while hashing. Connection errors and server errors are
+//! tried again; the deadline and the shutdown signal end everything at once. Messages are those of Flux's consumers.
 
-use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use futures::StreamExt;
+use tempfile::SpooledTempFile;
 use tokio_util::sync::CancellationToken;
 
 use crate::digest::{Digest, DigestError, HashingWriter};
 use crate::unpack::{Limits, Links, UnpackError, Unpacked, unpack};
+
+/// Largest download that is kept in memory, in bytes: a file of its own costs more than the download.
+const IN_MEMORY: usize = 256 * 1024;
 
 /// Settings of a [`Fetcher`].
 #[derive(Debug, Clone)]
@@ -175,7 +178,8 @@ impl Fetcher {
         }
     }
 
-    /// Downloads the artifact at `url` into an unnamed temporary file, rewound, whose digest is `digest`.
+    /// Downloads the artifact at `url` and rewinds it; its digest is `digest`. What is not small lies in an
+    /// unnamed temporary file.
     ///
     /// # Errors
     /// See [`FetchError`].
@@ -184,7 +188,7 @@ impl Fetcher {
         url: &str,
         digest: &str,
         cancel: &CancellationToken,
-    ) -> Result<File, FetchError> {
+    ) -> Result<SpooledTempFile, FetchError> {
         if digest.is_empty() {
             return Err(FetchError::EmptyDigest);
         }
@@ -216,7 +220,7 @@ impl Fetcher {
         shown: &str,
         announced: &Digest,
         last: &mut Option<String>,
-    ) -> Result<File, FetchError> {
+    ) -> Result<SpooledTempFile, FetchError> {
         let (mut wait, longest) = self.options.wait;
         let mut attempts = 0;
         loop {
@@ -236,7 +240,12 @@ impl Fetcher {
         }
     }
 
-    async fn attempt(&self, url: &url::Url, shown: &str, announced: &Digest) -> Result<File, Attempt> {
+    async fn attempt(
+        &self,
+        url: &url::Url,
+        shown: &str,
+        announced: &Digest,
+    ) -> Result<SpooledTempFile, Attempt> {
         let again = |error: reqwest::Error| Attempt::Again(chain(&error.without_url()));
         let response = self.client.get(url.clone()).send().await.map_err(again)?;
         let status = response.status();
@@ -258,7 +267,7 @@ impl Fetcher {
             return Err(too_large());
         }
         let disk = |error| Attempt::Fatal(FetchError::Disk(error));
-        let file = tempfile::tempfile().map_err(disk)?;
+        let file = SpooledTempFile::new(IN_MEMORY);
         let mut hashing = HashingWriter::new(announced.algorithm(), file);
         let mut received = 0u64;
         let mut body = response.bytes_stream();
