@@ -173,7 +173,13 @@ impl Inner {
         state.watches.tells_health(&id.group_kind()).then(|| state.memory.health(id))?
     }
 
-    /// The version of an object that a watch vouches to be as its owner's last apply left it, but for its status.
+    /// Whether the metadata of a live object call for nothing but an apply.
+    pub(crate) fn is_plain(&self, live: &serde_json::Value) -> bool {
+        !self.keys.left_alone(live) && (self.keys.merges(live) || !self.takeover.applies_to(live))
+    }
+
+    /// The version of an object that a watch vouches for: as its owner's last apply left it, but for its status, or
+    /// changed in a way that an apply puts right.
     pub(crate) fn current(&self, id: &ObjectId, owner: &Owner) -> Option<u64> {
         let state = self.state.lock();
         state.watches.synced(&id.group_kind()).then(|| state.memory.current(id, owner))?

@@ -314,7 +314,8 @@ impl Runner {
                 }
                 Some(Ok(WatchEvent::Deleted(object))) => {
                     metadata_text(&object, "resourceVersion").clone_into(&mut version);
-                    let gone = Seen { version: resource_version(&object), print: None, health: None };
+                    let version = resource_version(&object);
+                    let gone = Seen { version, print: None, health: None, plain: false };
                     inner.observe(&self.id(&object), gone);
                 }
             }
@@ -323,7 +324,8 @@ impl Runner {
 
     fn seen(&self, inner: &Inner, object: &Value) -> Seen {
         let health = is_whole(&self.kind).then(|| status::compute(object, jiff::Timestamp::now()).kind);
-        Seen { version: resource_version(object), print: Some(inner.print(object)), health }
+        let (version, print) = (resource_version(object), Some(inner.print(object)));
+        Seen { version, print, health, plain: inner.is_plain(object) }
     }
 
     fn id(&self, object: &Value) -> ObjectId {

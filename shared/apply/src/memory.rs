@@ -32,6 +32,8 @@ struct Record {
     seen_print: u64,
     /// The readiness that the watch saw last, where it sees whole objects.
     seen_health: Option<status::Kind>,
+    /// Whether an apply is all that a change which the watch saw last calls for.
+    seen_plain: bool,
     /// `resourceVersion` at which the object was found to be ready, or 0.
     ready: u64,
     state: State,
@@ -74,6 +76,9 @@ pub(crate) struct Seen {
     pub(crate) print: Option<u64>,
     /// Its readiness, where the watch sees whole objects.
     pub(crate) health: Option<status::Kind>,
+    /// Whether its metadata call for nothing but an apply: it is not left alone, and no other manager's fields are to be
+    /// taken over.
+    pub(crate) plain: bool,
 }
 
 impl Memory {
@@ -88,6 +93,7 @@ impl Memory {
                 seen_version: 0,
                 seen_print: 0,
                 seen_health: None,
+                seen_plain: false,
                 ready: 0,
                 state: State::Clean,
                 skipped: false,
@@ -160,10 +166,15 @@ impl Memory {
         record.seen_health
     }
 
-    /// The newest version known of an object that was left by its owner's last apply, and not skipped.
+    /// The newest version known of an object of the owner that was not skipped, if its next apply needs no look at it.
     pub(crate) fn current(&self, id: &ObjectId, owner: &Owner) -> Option<u64> {
         let record = self.kinds.get(&id.group_kind())?.get(&*key(id))?;
-        let ours = record.state == State::Clean && *record.owner == *owner && !record.skipped;
+        let plain = match record.state {
+            State::Clean => true,
+            State::Dirty => record.seen_plain,
+            State::Pending { .. } => false,
+        };
+        let ours = plain && *record.owner == *owner && !record.skipped;
         ours.then_some(record.version.max(record.seen_version))
     }
 
@@ -187,6 +198,7 @@ impl Memory {
             record.seen_print = print;
         }
         record.seen_health = seen.health;
+        record.seen_plain = seen.plain && seen.print.is_some();
         if seen.health == Some(status::Kind::Current) {
             record.ready = record.ready.max(seen.version);
         }
@@ -233,6 +245,7 @@ impl Memory {
             } else if listed(&id) || record.version > version {
                 continue;
             }
+            record.seen_plain = false;
             match record.state {
                 State::Clean => {
                     record.state = State::Dirty;
@@ -253,6 +266,7 @@ impl Memory {
         let Some(records) = self.kinds.get_mut(kind) else { return Vec::new() };
         let mut told = Vec::new();
         for (key, record) in records {
+            record.seen_plain = false;
             if record.state == State::Clean {
                 record.state = State::Dirty;
                 told.push((id_of(kind, key), record.owner.clone()));
@@ -324,7 +338,7 @@ mod tests {
     }
 
     fn seen(version: u64, print: u64) -> Seen {
-        Seen { version, print: Some(print), health: None }
+        Seen { version, print: Some(print), health: None, plain: true }
     }
 
     fn applied(version: u64, print: u64) -> Memory {
@@ -356,14 +370,33 @@ mod tests {
     }
 
     #[test]
+    fn a_change_that_the_watch_saw_whole_needs_no_look() {
+        let foreign = |plain| Seen { plain, ..seen(11, 2) };
+        for (news, want) in [
+            (vec![foreign(true)], Some(11)),
+            (vec![foreign(false)], None),
+            (vec![foreign(false), Seen { version: 12, ..foreign(true) }], Some(12)),
+            (vec![Seen { print: None, ..foreign(true) }], None),
+        ] {
+            let mut memory = applied(10, 1);
+            news.iter().for_each(|news| drop(memory.observe(&id(), *news)));
+            assert_eq!(memory.current(&id(), &owner()), want, "{news:?}");
+        }
+        let mut memory = applied(10, 1);
+        memory.observe(&id(), foreign(true));
+        memory.resync(&id().group_kind(), 12, 11, &|_| false);
+        assert_eq!(memory.current(&id(), &owner()), None, "gone while nobody watched");
+    }
+
+    #[test]
     fn news_that_overtake_the_answer_are_judged_by_it() {
         for (news, print, moved) in [
-            (seen(20, 5), 5, false),                                    // our own apply, seen first
-            (seen(19, 9), 5, false),                                    // before our apply
-            (seen(21, 5), 5, false),                                    // status after our apply
-            (seen(21, 9), 5, true),                                     // changed after our apply
-            (Seen { version: 21, print: None, health: None }, 5, true), // deleted after our apply
-            (Seen { version: 19, print: None, health: None }, 5, false), // deleted before, made anew by us
+            (seen(20, 5), 5, false), // our own apply, seen first
+            (seen(19, 9), 5, false), // before our apply
+            (seen(21, 5), 5, false), // status after our apply
+            (seen(21, 9), 5, true),  // changed after our apply
+            (Seen { version: 21, print: None, health: None, plain: true }, 5, true), // deleted after our apply
+            (Seen { version: 19, print: None, health: None, plain: true }, 5, false), // deleted before, made anew by us
         ] {
             let mut memory = applied(10, 1);
             memory.begin(&id(), &owner());
@@ -376,10 +409,13 @@ mod tests {
     #[test]
     fn deletions_are_told_and_own_ones_are_not() {
         let mut memory = applied(10, 1);
-        assert_eq!(memory.observe(&id(), Seen { version: 11, print: None, health: None }), Some(owner()));
+        assert_eq!(
+            memory.observe(&id(), Seen { version: 11, print: None, health: None, plain: true }),
+            Some(owner())
+        );
         let mut memory = applied(10, 1);
         assert!(memory.forget(&id()), "the last of its kind");
-        assert_eq!(memory.observe(&id(), Seen { version: 11, print: None, health: None }), None);
+        assert_eq!(memory.observe(&id(), Seen { version: 11, print: None, health: None, plain: true }), None);
         assert_eq!(memory.len(), 0);
     }
 
@@ -409,7 +445,7 @@ mod tests {
 
     #[test]
     fn a_watch_of_whole_objects_tells_readiness_too() {
-        let told = |version, health| Seen { version, print: Some(1), health: Some(health) };
+        let told = |version, health| Seen { version, print: Some(1), health: Some(health), plain: true };
         let mut memory = applied(10, 1);
         memory.begin(&id(), &owner());
         memory.observe(&id(), told(22, status::Kind::Current));

@@ -1,7 +1,8 @@
 //! What one object costs: nothing when it is as we left it, else a dry run and an apply.
 //!
 //! A dry run answers two questions: what is there now, and whether the stage as a whole would be accepted. Where the
-//! watch knows the first, and the object is the only one of its stage that changed, the apply itself answers the second.
+//! watch knows the first, of drift too, and the object is the only one of its stage that changed, the apply itself
+//! answers the second.
 
 use std::{sync::Arc, time::Duration};
 
