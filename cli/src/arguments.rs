@@ -452,15 +452,18 @@ pub(crate) struct ResumeOptions {
 /// `tree …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum TreeTarget {
-    /// Show what a Kustomization applied, and what the Kustomizations among that applied
+    /// Show what a Kustomization applied, and what the Kustomizations and HelmReleases among that applied
     #[command(alias = "ks")]
     Kustomization(TreeOptions),
+    /// Show what a HelmRelease installed
+    #[command(alias = "hr")]
+    Helmrelease(TreeOptions),
 }
 
-/// Options of `tree kustomization`.
+/// Options of `tree`.
 #[derive(Debug, Args)]
 pub(crate) struct TreeOptions {
-    /// Name of the Kustomization
+    /// Name of the object
     pub(crate) name: Option<String>,
 
     /// Show only objects of Flux's kinds

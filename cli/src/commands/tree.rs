@@ -1,12 +1,20 @@
-//! `tree kustomization`: what a Kustomization put on the cluster, and what the Kustomizations among that did.
+//! `tree`: what a Kustomization or HelmRelease put on the cluster, and what the Kustomizations and HelmReleases among
+//! that did.
 
 use anyhow::{Result, anyhow, bail};
 use futures::future::BoxFuture;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Api;
+use kube::api::ListParams;
 use serde_json::{Value, json};
 use sluice_apply::{ObjectId, inventory};
+use sluice_release::{Cluster, Helm, Identity, Target};
+use tokio_util::sync::CancellationToken;
 
 use crate::arguments::TreeTarget;
-use crate::kinds;
+use crate::failure::from_api;
+use crate::kinds::{self, Kind};
+use crate::objects::text;
 use crate::session::Session;
 use crate::talk;
 
@@ -18,17 +26,21 @@ const MAX_DEPTH: usize = 64;
 /// # Errors
 /// Where a Kustomization of the tree is missing, or its inventory cannot be read.
 pub(crate) async fn run(session: &Session, target: TreeTarget) -> Result<()> {
-    let TreeTarget::Kustomization(options) = target;
-    let Some(name) = &options.name else { bail!("kustomization name is required") };
+    let (kind, options): (&'static Kind, _) = match target {
+        TreeTarget::Kustomization(options) => (&kinds::KUSTOMIZATION, options),
+        TreeTarget::Helmrelease(options) => (&kinds::HELM_RELEASE, options),
+    };
+    let Some(name) = &options.name else { bail!("{} name is required", kind.human) };
     let root = ObjectId {
-        group: kinds::KUSTOMIZATION.resource().group,
-        kind: kinds::KUSTOMIZATION.kind.to_owned(),
+        group: kind.resource().group,
+        kind: kind.kind.to_owned(),
         namespace: session.namespace.clone(),
         name: name.clone(),
     };
-    let object = session.get(&kinds::KUSTOMIZATION, &session.namespace, name).await?;
+    let object = session.get(kind, &session.namespace, name).await?;
+    let walk = Walk { session, cluster: Cluster::new(session.client.clone()), compact: options.compact };
     let mut path = vec![root.clone()];
-    let resources = children(session, &object, options.compact, &mut path).await?;
+    let resources = walk.below(&root, &object, &mut path).await?;
     let tree = Node { id: root, resources };
     let text = match options.output.as_deref() {
         Some("json") => format!("{}\n", serde_json::to_string_pretty(&tree.to_value())?),
@@ -43,38 +55,96 @@ struct Node {
     resources: Vec<Node>,
 }
 
-/// The objects of a Kustomization's inventory in stored order, itself left out; `path` holds those above.
-fn children<'a>(
+/// A walk from what applies to what was applied.
+struct Walk<'a> {
     session: &'a Session,
-    object: &'a Value,
+    cluster: Cluster,
     compact: bool,
-    path: &'a mut Vec<ObjectId>,
-) -> BoxFuture<'a, Result<Vec<Node>>> {
-    Box::pin(async move {
-        let mut nodes = Vec::new();
-        let entries = object.pointer("/status/inventory/entries").and_then(Value::as_array);
-        for entry in entries.into_iter().flatten() {
-            let id = inventory::parse(entry["id"].as_str().unwrap_or_default())?;
-            if path.contains(&id) || (compact && !id.group.contains("toolkit.fluxcd.io")) {
-                continue;
+}
+
+impl Walk<'_> {
+    /// What a Kustomization or HelmRelease put on the cluster; `path` holds those above and itself.
+    fn below<'w>(
+        &'w self,
+        id: &'w ObjectId,
+        object: &'w Value,
+        path: &'w mut Vec<ObjectId>,
+    ) -> BoxFuture<'w, Result<Vec<Node>>> {
+        Box::pin(async move {
+            // What it applied to another cluster cannot be followed from here, unless it is what was asked for.
+            if path.len() > 1 && object.pointer("/spec/kubeConfig").is_some() {
+                return Ok(Vec::new());
             }
-            let mut resources = Vec::new();
-            if id.group == path[0].group && id.kind == path[0].kind && path.len() < MAX_DEPTH {
-                let nested = session
-                    .get(&kinds::KUSTOMIZATION, &id.namespace, &id.name)
-                    .await
-                    .map_err(|error| anyhow!("failed to find object: {error}"))?;
-                // What it applied to another cluster cannot be followed from here.
-                if nested.pointer("/spec/kubeConfig").is_none() {
+            let objects = if id.kind == kinds::HELM_RELEASE.kind {
+                self.released(id, object).await?
+            } else {
+                let entries = object.pointer("/status/inventory/entries").and_then(Value::as_array);
+                let ids = entries.into_iter().flatten().map(|entry| entry["id"].as_str().unwrap_or_default());
+                ids.map(inventory::parse).collect::<Result<_, _>>()?
+            };
+            let mut nodes = Vec::new();
+            for id in objects {
+                if path.contains(&id) || (self.compact && !id.group.contains("toolkit.fluxcd.io")) {
+                    continue;
+                }
+                let mut resources = Vec::new();
+                let applies = [&kinds::KUSTOMIZATION, &kinds::HELM_RELEASE].into_iter();
+                let kind = applies.into_iter().find(|kind| {
+                    kind.kind == id.kind && kind.resource().group == id.group && path.len() < MAX_DEPTH
+                });
+                if let Some(kind) = kind {
+                    let nested = self
+                        .session
+                        .get(kind, &id.namespace, &id.name)
+                        .await
+                        .map_err(|error| anyhow!("failed to find object: {error}"))?;
                     path.push(id.clone());
-                    resources = children(session, &nested, compact, path).await?;
+                    resources = self.below(&id, &nested, path).await?;
                     path.pop();
                 }
+                nodes.push(Node { id, resources });
             }
-            nodes.push(Node { id, resources });
+            Ok(nodes)
+        })
+    }
+
+    /// The objects of the newest revision that a HelmRelease knows of, and the CRDs of its chart.
+    async fn released(&self, id: &ObjectId, object: &Value) -> Result<Vec<ObjectId>> {
+        let newest = object.pointer("/status/history/0").unwrap_or(&Value::Null);
+        let version = newest["version"].as_u64().and_then(|version| u32::try_from(version).ok());
+        let Some(version) = version else { return Ok(Vec::new()) };
+        let target = Target {
+            release: text(newest, "/name").to_owned(),
+            namespace: text(newest, "/namespace").to_owned(),
+            storage_namespace: text(object, "/status/storageNamespace").to_owned(),
+        };
+        let helm = Helm::new(&self.cluster, target, Identity::default(), CancellationToken::new());
+        let Some(release) = helm.get(version).await? else { return Ok(Vec::new()) };
+        let inventory = helm
+            .inventory(&release, None)
+            .await
+            .map_err(|error| anyhow!("cannot read the manifest of release {release}: {error}"))?;
+        let mut ids: Vec<ObjectId> = inventory.entries.into_iter().map(|entry| entry.id).collect();
+        let keeps = |action: &str| {
+            let policy = text(object, &format!("/spec/{action}/crds"));
+            !policy.is_empty() && policy != "Skip"
+        };
+        if keeps("install") || keeps("upgrade") {
+            let labels = format!(
+                "helm.toolkit.fluxcd.io/name={},helm.toolkit.fluxcd.io/namespace={}",
+                id.name, id.namespace
+            );
+            let crds: Api<CustomResourceDefinition> = Api::all(self.session.client.clone());
+            let labelled = crds.list_metadata(&ListParams::default().labels(&labels)).await.map_err(from_api)?;
+            ids.extend(labelled.items.into_iter().filter_map(|crd| crd.metadata.name).map(|name| ObjectId {
+                group: "apiextensions.k8s.io".to_owned(),
+                kind: "CustomResourceDefinition".to_owned(),
+                namespace: String::new(),
+                name,
+            }));
         }
-        Ok(nodes)
-    })
+        Ok(ids)
+    }
 }
 
 impl Node {
