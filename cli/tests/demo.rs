@@ -16,6 +16,12 @@ fn the_demo_holds_every_step() {
         "drift is put right",
         "a bad commit leaves the app alone",
         "git revert restores Ready",
+        "a HelmRelease is installed",
+        "a new version is an upgrade",
+        "a failing upgrade is rolled back",
+        "drift of a release is put right",
+        "a chart in Git is released",
+        "helm list shows the releases",
     ] {
         assert!(table.lines().any(|line| line.starts_with(step)), "no step {step:?} in:\n{table}");
     }

@@ -17,6 +17,7 @@ use sluice_simulator::Server;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::charts::{BLOG, SHOP};
 use super::manifests::{KUSTOMIZATION, NAMESPACE, SOURCE};
 use super::wait::eventually;
 
@@ -90,7 +91,7 @@ impl Environment {
     pub(super) async fn check(&self) -> Result<String> {
         let version = self.client.apiserver_version().await.context("the API server does not answer")?;
         let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), NAMESPACE);
-        for name in ["source-controller", "kustomize-controller"] {
+        for name in ["source-controller", "kustomize-controller", "helm-controller"] {
             if deployments.get_opt(name).await?.is_some() {
                 bail!(
                     "Deployment {NAMESPACE}/{name} exists in this cluster, and its controller would compete with the demo's; \
@@ -142,7 +143,7 @@ impl Environment {
         Ok(format!("{} CRDs are established", names.len()))
     }
 
-    /// Starts source-controller and kustomize-controller and waits until both say that they are ready.
+    /// Starts source-controller, kustomize-controller and helm-controller.
     pub(super) async fn start_controllers(&self, folder: &Path) -> Result<String> {
         let storage = folder.join("artifacts");
         tokio::fs::create_dir_all(&storage).await?;
@@ -155,16 +156,19 @@ impl Environment {
         )?;
         let kustomize =
             kustomize_controller::Config::try_parse_from(["kustomize-controller"].into_iter().chain(common))?;
+        let helm = helm_controller::Config::try_parse_from(["helm-controller"].into_iter().chain(common))?;
         let source = source_controller::run(source, self.client.clone(), self.shutdown.child_token());
         let kustomize =
             kustomize_controller::run(kustomize, self.client.clone(), self.shutdown.child_token());
+        let helm = helm_controller::run(helm, self.client.clone(), self.shutdown.child_token());
         {
             let mut controllers = self.controllers();
             controllers.push(("source-controller", tokio::spawn(source)));
             controllers.push(("kustomize-controller", tokio::spawn(kustomize)));
+            controllers.push(("helm-controller", tokio::spawn(helm)));
         }
         self.check_controllers()?;
-        Ok("source-controller and kustomize-controller run".to_owned())
+        Ok("source-controller, kustomize-controller and helm-controller run".to_owned())
     }
 
     /// Fails where a controller has ended although nobody asked it to.
@@ -183,6 +187,7 @@ impl Environment {
         let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
         let plural = match types.kind.as_str() {
             "GitRepository" => "gitrepositories".to_owned(),
+            "HelmRepository" => "helmrepositories".to_owned(),
             kind => format!("{}s", kind.to_lowercase()),
         };
         let resource = ApiResource {
@@ -219,23 +224,21 @@ impl Environment {
         Ok(())
     }
 
-    /// Deletes the two Flux objects (the controllers prune the app), then the CRDs and the namespace that were not
-    /// there before.
+    /// Deletes the Flux objects (the controllers prune the app and uninstall the releases), then the CRDs and the
+    /// namespace that were not there before.
     async fn clean_up(&self) -> Result<()> {
         let client = &self.client;
         let kustomizations: Api<sluice_api::kustomize::Kustomization> =
             Api::namespaced(client.clone(), NAMESPACE);
         let sources: Api<sluice_api::source::GitRepository> = Api::namespaced(client.clone(), NAMESPACE);
-        delete(&kustomizations, KUSTOMIZATION).await?;
-        eventually(self, CONTROLLERS_LIMIT, "the app to be pruned", async || {
-            Ok(kustomizations.get_opt(KUSTOMIZATION).await?.is_none().then_some(()))
-        })
-        .await?;
-        delete(&sources, SOURCE).await?;
-        eventually(self, CONTROLLERS_LIMIT, "the GitRepository to be deleted", async || {
-            Ok(sources.get_opt(SOURCE).await?.is_none().then_some(()))
-        })
-        .await?;
+        let releases: Api<sluice_api::helm::HelmRelease> = Api::namespaced(client.clone(), NAMESPACE);
+        let repositories: Api<sluice_api::source::HelmRepository> =
+            Api::namespaced(client.clone(), NAMESPACE);
+        self.remove(&releases, SHOP).await?;
+        self.remove(&releases, BLOG).await?;
+        self.remove(&repositories, SHOP).await?;
+        self.remove(&kustomizations, KUSTOMIZATION).await?;
+        self.remove(&sources, SOURCE).await?;
         let created = std::mem::take(&mut *self.created());
         for name in created.crds {
             delete(&Api::<CustomResourceDefinition>::all(client.clone()), &name).await?;
@@ -244,6 +247,19 @@ impl Environment {
             delete(&Api::<Namespace>::all(client.clone()), NAMESPACE).await?;
         }
         Ok(())
+    }
+
+    /// Deletes an object and waits until its controller has let it go.
+    async fn remove<K>(&self, api: &Api<K>, name: &str) -> Result<()>
+    where
+        K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
+    {
+        delete(api, name).await?;
+        let what = format!("{name} to be deleted");
+        eventually(self, CONTROLLERS_LIMIT, &what, async || {
+            Ok(api.get_opt(name).await?.is_none().then_some(()))
+        })
+        .await
     }
 
     fn created(&self) -> std::sync::MutexGuard<'_, Created> {

@@ -1,8 +1,10 @@
 //! `sluice demo`: a Git commit reaches a cluster, step by step, each step checked against the API.
 
+mod charts;
 mod environment;
 mod git_server;
 mod manifests;
+mod releases;
 mod report;
 mod repository;
 mod steps;
@@ -89,7 +91,31 @@ async fn stages(report: &mut Report, stage: &Stage<'_>, folder: &std::path::Path
     step(report, "drift is put right", async { Ok((stage.drift_is_put_right().await?, ())) }).await?;
     step(report, "a bad commit leaves the app alone", async { Ok((stage.bad_commit_fails().await?, ())) })
         .await?;
-    step(report, "git revert restores Ready", async { Ok((stage.revert_restores().await?, ())) }).await
+    step(report, "git revert restores Ready", async { Ok((stage.revert_restores().await?, ())) }).await?;
+    releases(report, stage).await
+}
+
+/// The second act: Helm charts.
+async fn releases(report: &mut Report, stage: &Stage<'_>) -> Result<()> {
+    let registry = step(report, "push charts to a registry", async {
+        let registry = charts::push().await?;
+        Ok((format!("{} has three versions", registry.url("charts/shop")), registry))
+    })
+    .await?;
+    let url = registry.url("charts");
+    step(report, "a HelmRelease is installed", async { Ok((stage.chart_is_installed(&url).await?, ())) })
+        .await?;
+    step(report, "a new version is an upgrade", async { Ok((stage.release_is_upgraded().await?, ())) }).await?;
+    step(report, "a failing upgrade is rolled back", async {
+        Ok((stage.failed_upgrade_is_rolled_back().await?, ()))
+    })
+    .await?;
+    step(report, "drift of a release is put right", async {
+        Ok((stage.release_drift_is_put_right().await?, ()))
+    })
+    .await?;
+    step(report, "a chart in Git is released", async { Ok((stage.git_chart_is_released().await?, ())) }).await?;
+    step(report, "helm list shows the releases", async { Ok((stage.helm_lists_them().await?, ())) }).await
 }
 
 /// Runs one step, shows it, and names it where it fails.

@@ -21,9 +21,9 @@ use super::repository::Repository;
 use super::wait::eventually;
 
 /// How long a step may take before the demo gives it up.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 /// What the issue of a change by hand may last.
-const DRIFT_LIMIT: Duration = Duration::from_secs(2);
+pub(super) const DRIFT_LIMIT: Duration = Duration::from_secs(2);
 
 /// What the steps act on.
 pub(super) struct Stage<'a> {
@@ -33,11 +33,11 @@ pub(super) struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    fn client(&self) -> Client {
+    pub(super) fn client(&self) -> Client {
         self.environment.client.clone()
     }
 
-    fn deployments(&self) -> Api<Deployment> {
+    pub(super) fn deployments(&self) -> Api<Deployment> {
         Api::namespaced(self.client(), NAMESPACE)
     }
 
@@ -206,7 +206,7 @@ impl Stage<'_> {
 
     /// Asks source-controller to look at the repository now, as `sluice reconcile source git` does, and waits until it
     /// has stored the commit.
-    async fn reconcile_source(&self, commit: &str) -> Result<()> {
+    pub(super) async fn reconcile_source(&self, commit: &str) -> Result<()> {
         let annotation = json!({"metadata": {"annotations": {RECONCILE_REQUEST_ANNOTATION: jiff::Timestamp::now().to_string()}}});
         self.sources().patch(SOURCE, &PatchParams::default(), &Patch::Merge(annotation)).await?;
         eventually(self.environment, PATIENCE, "source-controller to store the commit", async || {
@@ -269,6 +269,6 @@ impl Stage<'_> {
     }
 }
 
-fn replicas(deployment: &Deployment) -> Option<i32> {
+pub(super) fn replicas(deployment: &Deployment) -> Option<i32> {
     deployment.spec.as_ref().and_then(|spec| spec.replicas)
 }
