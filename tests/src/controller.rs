@@ -17,6 +17,8 @@ pub enum Kind {
     Kustomize,
     /// helm-controller.
     Helm,
+    /// notification-controller.
+    Notification,
 }
 
 impl Kind {
@@ -25,6 +27,7 @@ impl Kind {
             Self::Source => "source-controller",
             Self::Kustomize => "kustomize-controller",
             Self::Helm => "helm-controller",
+            Self::Notification => "notification-controller",
         }
     }
 }
@@ -63,6 +66,10 @@ impl Controller {
             all.push(format!("--storage-path={}", storage.display()));
             all.push(format!("--storage-addr=127.0.0.1:{port}"));
             all.push(format!("--storage-adv-addr=127.0.0.1:{port}"));
+        }
+        if kind == Kind::Notification {
+            all.push(format!("--events-addr=127.0.0.1:{}", free_port()?));
+            all.push(format!("--receiverAddr=127.0.0.1:{}", free_port()?));
         }
         all.extend(flags.iter().map(|&flag| flag.to_owned()));
         let mut controller = Self {
@@ -139,6 +146,15 @@ impl Controller {
             Some(process) => process.stop().await,
             None => Ok(()),
         }
+    }
+
+    /// The value of one of its flags, such as `--events-addr`.
+    ///
+    /// # Errors
+    /// When it has no such flag.
+    pub fn flag(&self, name: &str) -> Result<&str> {
+        let value = self.flags.iter().rev().find_map(|flag| flag.strip_prefix(name)?.strip_prefix('='));
+        value.with_context(|| format!("{} has no {name}", self.kind.name()))
     }
 
     /// Where its files are.

@@ -7,7 +7,9 @@ use sluice_runtime::{process, telemetry};
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args_os().skip(1);
     let Some(name) = arguments.next().and_then(|name| name.into_string().ok()) else {
-        bail!("usage: controller source-controller|kustomize-controller|helm-controller FLAGS…")
+        bail!(
+            "usage: controller source-controller|kustomize-controller|helm-controller|notification-controller FLAGS…"
+        )
     };
     let flags = std::iter::once(std::ffi::OsString::from(&name)).chain(arguments);
     let runtime = process::runtime(8)?;
@@ -34,6 +36,14 @@ fn main() -> anyhow::Result<()> {
             runtime.block_on(async {
                 let shutdown = process::shutdown_on_signal()?;
                 helm_controller::run(config, process::client(&name).await?, shutdown).await
+            })
+        }
+        "notification-controller" => {
+            let config = notification_controller::Config::parse_from(flags);
+            telemetry::init(&config.common.log_level, &config.common.log_encoding);
+            runtime.block_on(async {
+                let shutdown = process::shutdown_on_signal()?;
+                notification_controller::run(config, process::client(&name).await?, shutdown).await
             })
         }
         other => bail!("there is no controller {other}"),

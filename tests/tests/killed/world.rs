@@ -72,7 +72,7 @@ impl<'a> World<'a> {
     pub(crate) fn controller(&mut self, kind: Kind) -> &mut Controller {
         match kind {
             Kind::Source => &mut self.source,
-            Kind::Kustomize | Kind::Helm => &mut self.kustomize,
+            Kind::Kustomize | Kind::Helm | Kind::Notification => &mut self.kustomize,
         }
     }
 
