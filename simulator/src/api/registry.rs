@@ -118,8 +118,6 @@ pub(crate) struct Served {
     /// In the order of discovery; versions of a group lie together, the preferred one first.
     pub(crate) versions: Vec<GroupVersion>,
     by_path: HashMap<Path, Arc<Resource>>,
-    /// Grows with every change; part of the entity tags of discovery documents.
-    pub(crate) generation: u64,
 }
 
 impl Served {
@@ -221,8 +219,7 @@ impl Registry {
             .flat_map(|v| &v.resources)
             .map(|r| ((r.group.clone(), r.version.clone(), r.plural.clone()), r.clone()))
             .collect();
-        let generation = state.served.generation + 1;
-        state.served = Arc::new(Served { versions, by_path, generation });
+        state.served = Arc::new(Served { versions, by_path });
     }
 }
 

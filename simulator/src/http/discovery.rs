@@ -1,6 +1,5 @@
-//! Discovery, version and OpenAPI documents: what clients ask before they ask for objects.
+//! Discovery and version: what clients ask before they ask for objects.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -12,9 +11,9 @@ use sha2::{Digest, Sha256};
 
 use super::Context;
 use super::negotiate::{self, Encoding};
+use super::openapi;
 use super::response::{self, Body};
 use crate::api::{Resource, Served};
-use crate::schema::{CustomKind, openapi_v3_builtin, openapi_v3_custom};
 
 const VERSION: &str = "v1.36.3";
 
@@ -50,9 +49,7 @@ pub(super) fn answer(
             value
         }
         ["apis", name, version] => resource_list(&served, name, version)?,
-        ["openapi", "v3"] => openapi_index(&served),
-        ["openapi", "v3", "api", version] => openapi(context, &served, "", version)?,
-        ["openapi", "v3", "apis", name, version] => openapi(context, &served, name, version)?,
+        ["openapi", rest @ ..] => return openapi::answer(context, &served, rest, headers, encoding),
         _ => return None,
     };
     Some(response::value(200, &value, encoding))
@@ -170,52 +167,4 @@ fn discovered(found: &crate::api::GroupVersion, resource: &Arc<Resource>) -> Val
         entry["subresources"] = subs.collect();
     }
     entry
-}
-
-fn openapi_index(served: &Served) -> Value {
-    let paths: BTreeMap<String, Value> = served
-        .versions
-        .iter()
-        .map(|found| {
-            let path = match &*found.group {
-                "" => format!("api/{}", found.version),
-                group => format!("apis/{group}/{}", found.version),
-            };
-            let url = format!("/openapi/v3/{path}?hash={}", served.generation);
-            (path, json!({"serverRelativeURL": url}))
-        })
-        .collect();
-    json!({"paths": paths})
-}
-
-fn openapi(context: &Context, served: &Served, group: &str, version: &str) -> Option<Value> {
-    let found = served.group_version(group, version)?;
-    if found.resources.iter().all(|resource| resource.custom.is_none()) {
-        return openapi_v3_builtin(group, version);
-    }
-    let definitions =
-        context.api.target("apiextensions.k8s.io", "v1", "customresourcedefinitions", "", "").ok()?;
-    let definitions = context.api.list(&definitions, &crate::api::ListOptions::default()).ok()?;
-    let definitions: Vec<Value> = definitions.objects.iter().map(|stored| stored.value()).collect();
-    let schema_of = |resource: &Resource| {
-        let definition = definitions.iter().find(|definition| {
-            definition["spec"]["group"] == *group && definition["spec"]["names"]["plural"] == *resource.plural
-        })?;
-        let versions = definition["spec"]["versions"].as_array()?;
-        Some(&versions.iter().find(|candidate| candidate["name"] == *version)?["schema"]["openAPIV3Schema"])
-    };
-    let kinds: Vec<CustomKind<'_>> = found
-        .resources
-        .iter()
-        .filter_map(|resource| {
-            let schema = schema_of(resource)?;
-            Some(CustomKind {
-                kind: &resource.kind,
-                plural: &resource.plural,
-                namespaced: resource.namespaced,
-                schema,
-            })
-        })
-        .collect();
-    Some(openapi_v3_custom(group, version, &kinds))
 }

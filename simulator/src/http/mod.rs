@@ -4,6 +4,8 @@ mod accept;
 mod discovery;
 mod json;
 mod negotiate;
+mod openapi;
+mod openapi_protobuf;
 mod protobuf;
 mod request;
 mod resource;

@@ -8,11 +8,13 @@ mod crd;
 mod discovery;
 mod node;
 mod openapi;
+mod openapi_v2;
 mod table;
 
 pub(crate) use crd::SchemaError;
 pub(crate) use node::{Bounds, Combinator, Extra, Format, Kind, ListType, Node, NodeId, Rules};
-pub(crate) use openapi::{CustomKind, openapi_v3_builtin, openapi_v3_custom};
+pub(crate) use openapi::{CustomKind, openapi_v3_builtin, openapi_v3_custom, openapi_v3_plain};
+pub(crate) use openapi_v2::openapi_v2;
 
 use std::sync::Arc;
 

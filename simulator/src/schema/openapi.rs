@@ -42,25 +42,45 @@ pub(crate) fn openapi_v3_custom(group: &str, version: &str, custom: &[CustomKind
     let mut schemas =
         closure([OBJECT_META, "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"].into_iter());
     let mut paths = serde_json::Map::new();
-    let prefix: String = group.split('.').rev().collect::<Vec<_>>().join(".");
     for kind in custom {
-        let mut schema = kind.schema.clone();
-        if let Some(map) = schema.as_object_mut() {
-            map.insert(
-                "x-kubernetes-group-version-kind".into(),
-                json!([{"group": group, "kind": kind.kind, "version": version}]),
-            );
-            let properties = map.entry("properties").or_insert_with(|| json!({}));
-            if let Some(properties) = properties.as_object_mut() {
-                properties.entry("apiVersion").or_insert_with(|| json!({"type": "string"}));
-                properties.entry("kind").or_insert_with(|| json!({"type": "string"}));
-                properties.insert("metadata".into(), json!({"allOf": [{"$ref": reference(OBJECT_META)}]}));
-            }
-        }
-        schemas.insert(format!("{prefix}.{version}.{}", kind.kind), schema);
+        let metadata = json!({"allOf": [{"$ref": reference(OBJECT_META)}]});
+        let (name, schema) = custom_definition(group, version, kind, kind.schema.clone(), metadata);
+        schemas.insert(name, schema);
         add_paths(&mut paths, group, version, kind.kind, kind.plural, kind.namespaced);
     }
     document(paths, schemas)
+}
+
+/// The document of a path that is no resource, such as `version`.
+pub(crate) fn openapi_v3_plain(path: &str) -> Value {
+    let get = json!({"get": {
+        "responses": {"200": {"description": "OK"}, "401": {"description": "Unauthorized"}},
+    }});
+    document(serde_json::Map::from_iter([(format!("/{path}/"), get)]), serde_json::Map::new())
+}
+
+/// The name and the definition of a custom kind: its `schema` with what all objects have.
+pub(super) fn custom_definition(
+    group: &str,
+    version: &str,
+    kind: &CustomKind<'_>,
+    mut schema: Value,
+    metadata: Value,
+) -> (String, Value) {
+    if let Some(map) = schema.as_object_mut() {
+        map.insert(
+            "x-kubernetes-group-version-kind".into(),
+            json!([{"group": group, "kind": kind.kind, "version": version}]),
+        );
+        let properties = map.entry("properties").or_insert_with(|| json!({}));
+        if let Some(properties) = properties.as_object_mut() {
+            properties.entry("apiVersion").or_insert_with(|| json!({"type": "string"}));
+            properties.entry("kind").or_insert_with(|| json!({"type": "string"}));
+            properties.insert("metadata".into(), metadata);
+        }
+    }
+    let prefix: Vec<&str> = group.split('.').rev().collect();
+    (format!("{}.{version}.{}", prefix.join("."), kind.kind), schema)
 }
 
 fn document(paths: serde_json::Map<String, Value>, schemas: serde_json::Map<String, Value>) -> Value {
@@ -118,7 +138,7 @@ fn expand(schema: &Value) -> Value {
     }
 }
 
-fn add_paths(
+pub(super) fn add_paths(
     paths: &mut serde_json::Map<String, Value>,
     group: &str,
     version: &str,
