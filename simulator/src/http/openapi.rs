@@ -16,7 +16,9 @@ use crate::api::{GroupVersion, Served};
 use crate::schema::{CustomKind, openapi_v2, openapi_v3_builtin, openapi_v3_custom, openapi_v3_plain};
 
 /// The media type of version 2 in protobuf.
-const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/// What clients call it that do not mind that this is no media type; it is never answered with.
+const OLD_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 
 /// Answers what is below `/openapi`; `None` where there is nothing at this path.
 pub(super) fn answer(
@@ -91,7 +93,7 @@ fn version_3(context: &Context, served: &Served, group: &str, version: &str) -> 
 fn version_2(context: &Context, served: &Served, headers: &HeaderMap, encoding: Encoding) -> Response<Body> {
     let media = negotiate::media(headers);
     let wanted = media.iter().map(|media| media.kind);
-    let known = ["application/json", "application/*", "*/*", PROTOBUF];
+    let known = ["application/json", "application/*", "*/*", PROTOBUF, OLD_PROTOBUF];
     let chosen = if media.is_empty() { Some("*/*") } else { { wanted }.find(|kind| known.contains(kind)) };
     let Some(chosen) = chosen else { return response::text(406, "") };
     let definitions = definitions(context);
@@ -101,7 +103,7 @@ fn version_2(context: &Context, served: &Served, headers: &HeaderMap, encoding: 
         .map(|found| (&*found.group, &*found.version, custom_kinds(found, &definitions)))
         .collect();
     let document = openapi_v2(&custom);
-    if chosen == PROTOBUF {
+    if [PROTOBUF, OLD_PROTOBUF].contains(&chosen) {
         return response::json_bytes(200, Bytes::from(openapi_protobuf::encode(&document)), PROTOBUF);
     }
     response::value(200, &document, encoding)
