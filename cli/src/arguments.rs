@@ -515,6 +515,14 @@ pub(crate) struct DebugHelmRelease {
     /// Print the history
     #[arg(long)]
     pub(crate) show_history: bool,
+
+    /// Print the values as the chart gets them; what came from Secrets is masked
+    #[arg(long)]
+    pub(crate) show_values: bool,
+
+    /// With --show-values: print what came from Secrets, too
+    #[arg(long, requires = "show_values")]
+    pub(crate) show_secrets: bool,
 }
 
 /// Options of `events`.

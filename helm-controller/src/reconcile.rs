@@ -80,7 +80,7 @@ async fn steps(attempt: &mut Attempt<'_>, origin: Origin) -> Result<(), Stop> {
     source::allowed(cx, &attempt.hr, &origin)?;
     let artifact = source::artifact(cx, &origin, written).await?;
     attempt.passed(&[source::SOURCE_NOT_READY]);
-    let values = values::compose(&cx.client, &attempt.hr).await;
+    let values = values::compose(&cx.client, &attempt.hr, values::Secrets::Shown).await;
     let values = values.map_err(|err| Stop::failed(VALUES_ERROR, err.to_string()))?;
     attempt.passed(&[VALUES_ERROR]);
     let chart = release::chart(attempt, &origin, &artifact).await?;

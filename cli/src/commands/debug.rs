@@ -1,7 +1,9 @@
 //! `debug`: what a controller knows of an object and works with, as YAML.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use helm_controller::values::{self, Secrets};
 use serde_json::Value;
+use sluice_api::helm::HelmRelease;
 
 use crate::arguments::DebugHelmRelease;
 use crate::kinds;
@@ -17,12 +19,18 @@ const HISTORY_DOCUMENTATION: &str = "https://fluxcd.io/flux/components/helm/helm
 /// Where not exactly one part is asked for, or the HelmRelease is missing.
 pub(crate) async fn run(session: &Session, options: &DebugHelmRelease) -> Result<()> {
     let Some(name) = &options.name else { bail!("HelmRelease name is required") };
-    let (status, history) = (options.show_status, options.show_history);
-    if usize::from(status) + usize::from(history) != 1 {
-        bail!("exactly one of --show-status or --show-history must be set");
+    let parts = [options.show_status, options.show_values, options.show_history];
+    if parts.iter().filter(|part| **part).count() != 1 {
+        bail!("exactly one of --show-status, --show-values, or --show-history must be set");
     }
     let object = session.get(&kinds::HELM_RELEASE, &session.namespace, name).await?;
-    let text = if status {
+    let text = if options.show_values {
+        let secrets = if options.show_secrets { Secrets::Shown } else { Secrets::Masked };
+        let release: HelmRelease = serde_json::from_value(object)
+            .with_context(|| format!("cannot read HelmRelease {}/{name}", session.namespace))?;
+        let values = values::compose(&session.client, &release, secrets).await?;
+        sluice_yaml::to_string(&Value::Object(values))
+    } else if options.show_status {
         let status = object.get("status").cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
         format!("# Status documentation: {STATUS_DOCUMENTATION}\n{}", sluice_yaml::to_string(&status))
     } else {

@@ -135,7 +135,8 @@ impl Walk<'_> {
                 id.name, id.namespace
             );
             let crds: Api<CustomResourceDefinition> = Api::all(self.session.client.clone());
-            let labelled = crds.list_metadata(&ListParams::default().labels(&labels)).await.map_err(from_api)?;
+            let labelled =
+                crds.list_metadata(&ListParams::default().labels(&labels)).await.map_err(from_api)?;
             ids.extend(labelled.items.into_iter().filter_map(|crd| crd.metadata.name).map(|name| ObjectId {
                 group: "apiextensions.k8s.io".to_owned(),
                 kind: "CustomResourceDefinition".to_owned(),

@@ -105,7 +105,8 @@ async fn releases(report: &mut Report, stage: &Stage<'_>) -> Result<()> {
     let url = registry.url("charts");
     step(report, "a HelmRelease is installed", async { Ok((stage.chart_is_installed(&url).await?, ())) })
         .await?;
-    step(report, "a new version is an upgrade", async { Ok((stage.release_is_upgraded().await?, ())) }).await?;
+    step(report, "a new version is an upgrade", async { Ok((stage.release_is_upgraded().await?, ())) })
+        .await?;
     step(report, "a failing upgrade is rolled back", async {
         Ok((stage.failed_upgrade_is_rolled_back().await?, ()))
     })
@@ -114,7 +115,8 @@ async fn releases(report: &mut Report, stage: &Stage<'_>) -> Result<()> {
         Ok((stage.release_drift_is_put_right().await?, ()))
     })
     .await?;
-    step(report, "a chart in Git is released", async { Ok((stage.git_chart_is_released().await?, ())) }).await?;
+    step(report, "a chart in Git is released", async { Ok((stage.git_chart_is_released().await?, ())) })
+        .await?;
     step(report, "helm list shows the releases", async { Ok((stage.helm_lists_them().await?, ())) }).await
 }
 

@@ -43,7 +43,8 @@ impl Stage<'_> {
             Ok((rolled_back && stalled && Some(status.observed_generation) == generation).then_some(status))
         })
         .await?;
-        let ready = condition(&failed.conditions, "Ready").context("the HelmRelease has no condition Ready")?;
+        let ready =
+            condition(&failed.conditions, "Ready").context("the HelmRelease has no condition Ready")?;
         ensure!(
             ready.status == "False" && ready.reason == "RollbackSucceeded",
             "Ready is {} for {}: {}",

@@ -119,6 +119,62 @@ async fn a_release_is_reconciled_after_its_chart_and_that_after_its_repository()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn composed_values_are_shown_without_what_secrets_hold() {
+    let cluster = Cluster::start().await;
+    let namespaced = |kind: &str, name: &str, field: &str, data: Value| {
+        json!({
+            "apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": "flux-system"},
+            field: data,
+        })
+    };
+    let settings =
+        namespaced("ConfigMap", "settings", "data", json!({"values.yaml": "replicas: 2\ndb: {host: a}\n"}));
+    let secret = namespaced(
+        "Secret",
+        "login",
+        "stringData",
+        json!({
+            "values.yaml": "db: {password: hunter2, ports: [1, 2]}\n", "token": "s3cret",
+        }),
+    );
+    let parameters = kube::api::PostParams::default();
+    let config_maps: kube::Api<k8s_openapi::api::core::v1::ConfigMap> =
+        kube::Api::namespaced(cluster.client.clone(), "flux-system");
+    config_maps.create(&parameters, &serde_json::from_value(settings).unwrap()).await.unwrap();
+    let secrets: kube::Api<k8s_openapi::api::core::v1::Secret> =
+        kube::Api::namespaced(cluster.client.clone(), "flux-system");
+    secrets.create(&parameters, &serde_json::from_value(secret).unwrap()).await.unwrap();
+    cluster
+        .create::<HelmRelease>(json!({
+            "apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+            "metadata": {"name": "web", "namespace": "flux-system"},
+            "spec": {
+                "interval": "1m", "chartRef": {"kind": "OCIRepository", "name": "web"},
+                "values": {"db": {"host": "b"}},
+                "valuesFrom": [
+                    {"kind": "ConfigMap", "name": "settings"},
+                    {"kind": "Secret", "name": "login"},
+                    {"kind": "Secret", "name": "login", "valuesKey": "token", "targetPath": "api.token"},
+                ],
+            },
+        }))
+        .await;
+    let masked = cluster.run("debug hr web --show-values").await;
+    assert_eq!(
+        masked.stdout,
+        "api:\n  token: '***'\ndb:\n  host: b\n  password: '***'\n  ports: '***'\nreplicas: 2\n",
+        "{masked:?}"
+    );
+    let shown = cluster.run("debug hr web --show-values --show-secrets").await;
+    assert_eq!(
+        shown.stdout,
+        "api:\n  token: s3cret\ndb:\n  host: b\n  password: hunter2\n  ports:\n  - 1\n  - 2\nreplicas: 2\n",
+        "{shown:?}"
+    );
+    cluster.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn history_and_debug_print_what_the_status_remembers() {
     let cluster = Cluster::start().await;
     cluster.helm_repository("charts", json!({"interval": "1m", "url": "https://example.com/charts"})).await;
@@ -139,6 +195,8 @@ async fn history_and_debug_print_what_the_status_remembers() {
     let both = cluster.run("debug hr web --show-status --show-history").await;
     assert_eq!(both.code, Some(1));
     assert!(both.stderr.starts_with("✗ exactly one of "), "{both:?}");
+    let values = cluster.run("debug hr web --show-values").await;
+    assert_eq!(values.stdout, "{}\n", "{values:?}");
     let missing = cluster.run("history hr other").await;
     assert!(missing.stderr.contains("\"other\" not found"), "{missing:?}");
     cluster.server.stop().await;

@@ -45,12 +45,28 @@ pub enum ValuesError {
     Inline,
 }
 
+/// What stands for a value that came from a Secret.
+const MASK: &str = "***";
+
+/// Whether what Secrets hold is part of composed values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrets {
+    /// As a release needs it.
+    Shown,
+    /// Replaced, value by value, for people to read; which values there are still shows.
+    Masked,
+}
+
 /// Composes the values of a HelmRelease: reads what `valuesFrom` names, each object once, from the HelmRelease's own
 /// namespace, and merges it with `values`. Numbers are floats but for those that a `targetPath` set.
 ///
 /// # Errors
 /// The first reference, in list order, that cannot be followed.
-pub async fn compose(client: &Client, release: &HelmRelease) -> Result<Map<String, Value>, ValuesError> {
+pub async fn compose(
+    client: &Client,
+    release: &HelmRelease,
+    secrets: Secrets,
+) -> Result<Map<String, Value>, ValuesError> {
     let namespace = release.metadata.namespace.clone().unwrap_or_default();
     let mut composer = Composer::new(inline(release)?);
     let mut objects: HashMap<(ValuesKind, &str), Option<Object>> = HashMap::new();
@@ -67,7 +83,10 @@ pub async fn compose(client: &Client, release: &HelmRelease) -> Result<Map<Strin
             return Err(fail(missing(reference)));
         };
         match object.get(key(reference)) {
-            Some(data) => add(&mut composer, reference, &data).map_err(fail)?,
+            Some(data) => {
+                let masked = secrets == Secrets::Masked && reference.kind == ValuesKind::Secret;
+                add(&mut composer, reference, &data, masked).map_err(fail)?;
+            }
             None if reference.optional => {}
             None => return Err(fail("key not found".to_owned())),
         }
@@ -110,8 +129,16 @@ fn failure(namespace: &str, reference: &ValuesReference, cause: String) -> Value
     }
 }
 
-fn add(composer: &mut Composer, reference: &ValuesReference, data: &[u8]) -> Result<(), String> {
+fn add(
+    composer: &mut Composer,
+    reference: &ValuesReference,
+    data: &[u8],
+    masked: bool,
+) -> Result<(), String> {
     match reference.target_path.as_deref().filter(|path| !path.is_empty()) {
+        Some(path) if masked => {
+            composer.set(path, MASK, true).map_err(|_| "failed to merge value".to_owned())
+        }
         Some(path) => {
             let text = String::from_utf8_lossy(data);
             composer.set(path, &text, reference.literal).map_err(|problem| match reference.kind {
@@ -121,9 +148,21 @@ fn add(composer: &mut Composer, reference: &ValuesReference, data: &[u8]) -> Res
             })
         }
         None => {
-            composer.merge(sluice_helm::values::read(data)?);
+            let mut values = sluice_helm::values::read(data)?;
+            if masked {
+                values.values_mut().for_each(mask);
+            }
+            composer.merge(values);
             Ok(())
         }
+    }
+}
+
+/// Replaces every value but maps, whose keys stay.
+fn mask(value: &mut Value) {
+    match value {
+        Value::Object(map) => map.values_mut().for_each(mask),
+        other => *other = MASK.into(),
     }
 }
 
