@@ -99,8 +99,8 @@ impl Api {
                 return Err(ApiError::precondition(resource, &target.name, &why));
             }
         }
-        let waits = finalizers(&live.value()) > 0 || resource.is("", "namespaces");
         if options.dry_run {
+            let waits = finalizers(&live.value()) > 0 || resource.is("", "namespaces");
             let gone = || Bytes::from(success(resource, &target.name, &live.uid).to_string());
             return Ok(if waits { Self::render(resource, &live) } else { gone() });
         }
